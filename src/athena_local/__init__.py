@@ -1,0 +1,1 @@
+"""A local Athena with its Glue Data Catalog, beside any S3 endpoint. Imports nothing of penstock."""

@@ -1,0 +1,104 @@
+"""What a running statement is given, and what it gives back: the one seam between protocol and engine.
+
+The protocol side (`queries/`) makes a `QueryContext`, calls `statements.execute`, and writes the outcome to S3 and SQLite.
+The engine side (`sql/`, `engine/`, `statements/`, `iceberg/`) knows nothing of HTTP, query ids' history or result files.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from athena_local.catalog import Catalog
+    from athena_local.config import Config
+    from athena_local.objects import ObjectStore
+
+
+@dataclass
+class Statistics:
+    """Bytes as Athena bills them: of the files and columns read, compressed, before any cache."""
+
+    bytes_scanned: int = 0
+    rows_scanned: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def add_scanned(self, size_bytes: int, rows: int = 0) -> None:
+        with self._lock:
+            self.bytes_scanned += size_bytes
+            self.rows_scanned += rows
+
+
+class Cancellation:
+    """Set by StopQueryExecution. The engine registers what interrupts it (`connection.interrupt`) with `on_cancel`."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._callbacks: list = []  # type: ignore[type-arg]
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    def on_cancel(self, callback) -> None:  # type: ignore[no-untyped-def]
+        with self._lock:
+            self._callbacks.append(callback)
+            fire = self._event.is_set()
+        if fire:
+            callback()
+
+    def request(self) -> None:
+        self._event.set()
+        with self._lock:
+            callbacks = list(self._callbacks)
+        for callback in callbacks:
+            callback()
+
+
+@dataclass
+class QueryContext:
+    """One query. `output_location` ends in '/': s3://bucket/prefix/ (where CTAS without a location writes below)."""
+
+    query_id: str
+    config: Config
+    catalog: Catalog
+    objects: ObjectStore
+    database: str
+    output_location: str
+    statistics: Statistics = field(default_factory=Statistics)
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    execution_parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResultColumn:
+    """One entry of ResultSetMetadata.ColumnInfo. `type` is Athena's spelling: varchar, integer, double, decimal, row, …"""
+
+    name: str
+    type: str
+    precision: int = 0
+    scale: int = 0
+
+
+@dataclass
+class StatementResult:
+    """The outcome of one statement; exactly one of three shapes.
+
+    rows:   `columns` and `batches` (a stream of Arrow record batches whose values are still typed; `queries/results.py`
+            renders each value to Athena's text). SELECT, EXPLAIN, and DML.
+    lines:  `lines`, the tab-separated text of a UTILITY or DDL statement (SHOW, DESCRIBE); empty for CREATE, DROP …
+    counts: `update_count` for CTAS, INSERT, MERGE, UPDATE, DELETE; with `manifest` = s3:// paths of the files written.
+    """
+
+    columns: list[ResultColumn] = field(default_factory=list)
+    batches: Iterator[pa.RecordBatch] | None = None
+    lines: list[str] | None = None
+    update_count: int | None = None
+    manifest: list[str] = field(default_factory=list)

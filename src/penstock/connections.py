@@ -1,0 +1,60 @@
+"""Addresses and clients of one environment: what every task that touches data is handed.
+
+`local` differs from AWS only in that its addresses are filled in (by `penstock.local.stack`); elsewhere they are empty and
+boto3 finds AWS and its credentials the usual way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from penstock.environments import Environment
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Endpoint URLs by boto3 service name (empty: AWS's own), the database URL, and static keys where there are any."""
+
+    environment: Environment
+    region: str
+    database_url: str = field(default="", repr=False)
+    endpoint_urls: dict[str, str] = field(default_factory=dict)
+    default_endpoint_url: str = ""
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of a service, at its local endpoint or at AWS."""
+        import boto3
+        from botocore.config import Config
+
+        keys = {}
+        if self.access_key:
+            keys = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key}
+        endpoint = self.endpoint_urls.get(service, self.default_endpoint_url)
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            region_name=self.region,
+            endpoint_url=endpoint or None,
+            config=Config(retries={"max_attempts": 5, "mode": "standard"}),
+            **keys,
+        )
+
+    def exports(self) -> dict[str, str]:
+        """Return the environment variables by which any other tool (dbt, psql, the AWS CLI) reaches the same places."""
+        values = {
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "PENSTOCK_TARGET": self.environment.target,
+        }
+        if self.default_endpoint_url:
+            values["AWS_ENDPOINT_URL"] = self.default_endpoint_url
+        for service, url in sorted(self.endpoint_urls.items()):
+            values[f"AWS_ENDPOINT_URL_{service.upper()}"] = url
+        if self.access_key:
+            values["AWS_ACCESS_KEY_ID"] = self.access_key
+            values["AWS_SECRET_ACCESS_KEY"] = self.secret_key
+        if self.database_url:
+            values["DATABASE_URL"] = self.database_url
+        return values
