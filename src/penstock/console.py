@@ -1,0 +1,123 @@
+"""How Penstock speaks to a person: tables, progress bars, errors, bytes and dollars. The only module that prints.
+
+Everything goes through one rich console on stderr for progress and notes, and one on stdout for results, so that
+`invoke query … > file` and `eval "$(invoke env)"` get results and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.errors import PenstockError
+
+ATHENA_DOLLARS_PER_TB = 5.0
+ATHENA_MINIMUM_BYTES = 10_000_000  # Athena bills each query that scans for at least 10 MB
+
+
+def out() -> Any:
+    """Return the console for results (stdout)."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def err() -> Any:
+    """Return the console for progress, notes and errors (stderr)."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def note(text: str) -> None:
+    err().print(text, style="dim")
+
+
+def success(text: str) -> None:
+    err().print(f"[green]✓[/green] {text}")
+
+
+def show_error(error: PenstockError) -> None:
+    """Print what is wrong and the next step; no stack trace."""
+    from rich.markup import escape
+
+    console = err()
+    console.print(f"[bold red]{type(error).__name__}[/bold red] {escape(error.message)}")
+    if error.hint:
+        console.print(f"  [cyan]next:[/cyan] {escape(error.hint)}")
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()) -> None:
+    """Print a table; `right` names the columns (by index) that hold figures."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    figures = set(right)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index in figures else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out().print(table)
+
+
+def size(count: float) -> str:
+    """Return bytes as a person reads them, in powers of 1000 as AWS bills them."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} TB"
+
+
+def dollars(bytes_scanned: int) -> str:
+    """Return what Athena would charge for one query that scanned so many bytes."""
+    billed = max(bytes_scanned, ATHENA_MINIMUM_BYTES) if bytes_scanned else 0
+    return f"${billed / 1e12 * ATHENA_DOLLARS_PER_TB:.6f}"
+
+
+class Bar:
+    """A progress bar that code below the task layer drives without knowing rich: `start`, `advance`, `finish`."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self._task: Any = None
+
+    def start(self, label: str, total: int | None = None) -> None:
+        if self._task is not None:
+            self.finish()
+        self._task = self._progress.add_task(label, total=total)
+
+    def advance(self, count: int = 1) -> None:
+        if self._task is not None:
+            self._progress.advance(self._task, count)
+
+    def finish(self) -> None:
+        if self._task is not None:
+            total = self._progress.tasks[self._progress.task_ids.index(self._task)].total
+            if total is not None:
+                self._progress.update(self._task, completed=total)
+            self._progress.stop_task(self._task)
+            self._task = None
+
+
+@contextmanager
+def progress_bar(*, of_bytes: bool = False) -> Iterator[Bar]:
+    """Show bars on stderr while the block runs; `of_bytes` shows sizes and rates instead of counts."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TransferSpeedColumn,
+    )
+
+    amounts: list[Any] = [DownloadColumn(), TransferSpeedColumn()] if of_bytes else [MofNCompleteColumn()]
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *amounts, TimeElapsedColumn()]
+    with Progress(*columns, console=err()) as progress:
+        yield Bar(progress)
