@@ -86,6 +86,14 @@ class ObjectStore:
                 found.append(item)
         return found
 
+    def stat(self, path: str) -> S3Object:
+        """Return one object's size, ETag and time; botocore's ClientError when it is not there."""
+        bucket, key = split_path(path)
+        head = self.client.head_object(Bucket=bucket, Key=key)
+        return S3Object(
+            f"s3://{bucket}/{key}", head["ContentLength"], head["ETag"].strip('"'), head["LastModified"]
+        )
+
     def read(self, path: str) -> bytes:
         bucket, key = split_path(path)
         body: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()

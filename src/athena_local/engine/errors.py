@@ -1,0 +1,92 @@
+"""DuckDB's errors in Athena's codes.
+
+Generated SQL raises its own with `error('ATHENA!CODE!text')`, which comes back here word for word. What cannot be told
+apart by class or text is ours to mend and is GENERIC_INTERNAL_ERROR.
+"""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+from athena_local.errors import OTHER, SYSTEM, QueryError
+
+_OWN = re.compile(r"ATHENA!(\w+)!(.*?)(?:!END|$)", re.DOTALL)
+_CAST = re.compile(r"Could not convert (?:string|VARCHAR) '(.*)' to ([\w(), ]+)", re.IGNORECASE)
+_FUNCTION = re.compile(
+    r"(?:No function matches the given name and argument types|Scalar Function with name) '?([\w!]+)"
+)
+_OUT_OF_RANGE = ("out of range", "overflow")
+
+
+def raising(code: str, text: str) -> str:
+    """Return the message that `error()` must carry to end the query with `code`."""
+    return f"ATHENA!{code}!{text}!END"
+
+
+def unwrap(error: Exception) -> duckdb.Error:
+    """Return the DuckDB error behind what Arrow's reader raised (it keeps only the text)."""
+    if isinstance(error, duckdb.Error):
+        return error
+    text = str(error)
+    for word, kind in (
+        ("INTERRUPT", duckdb.InterruptException),
+        ("Conversion", duckdb.ConversionException),
+        ("Out of Range", duckdb.OutOfRangeException),
+        ("Out of Memory", duckdb.OutOfMemoryException),
+    ):
+        if word in text:
+            return kind(text)
+    return duckdb.Error(text)
+
+
+def translate(error: duckdb.Error) -> QueryError:
+    text = str(error)
+    own = _OWN.search(text)
+    if own:
+        return QueryError(own.group(1), own.group(2))
+    if "Division by zero" in text:
+        return QueryError("DIVISION_BY_ZERO", "Division by zero")
+    first_line = text.split("\n", 1)[0]
+    detail = first_line.split(": ", 1)[-1].strip()
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryError("EXCEEDED_LOCAL_MEMORY_LIMIT", f"Query exceeded memory: {detail}", category=OTHER)
+    if isinstance(error, duckdb.ConversionException):
+        cast = _CAST.search(text)
+        if cast:
+            target = cast.group(2).strip().lower()
+            return QueryError("INVALID_CAST_ARGUMENT", f"Cannot cast '{cast.group(1)}' to {_trino(target)}")
+        if any(word in text for word in _OUT_OF_RANGE):
+            return QueryError("NUMERIC_VALUE_OUT_OF_RANGE", detail)
+        return QueryError("INVALID_CAST_ARGUMENT", detail)
+    if isinstance(error, duckdb.OutOfRangeException):
+        return QueryError("NUMERIC_VALUE_OUT_OF_RANGE", detail)
+    if isinstance(error, duckdb.BinderException):
+        function = _FUNCTION.search(text)
+        if function:
+            return QueryError(
+                "FUNCTION_NOT_FOUND", f"Unexpected parameters for function {function.group(1)}: {detail}"
+            )
+        return QueryError("TYPE_MISMATCH", detail)
+    if isinstance(error, duckdb.InvalidInputException):
+        return QueryError("INVALID_FUNCTION_ARGUMENT", detail)
+    if isinstance(error, duckdb.IOException):
+        return QueryError("HIVE_CANNOT_OPEN_SPLIT", detail, category=OTHER)
+    return QueryError("GENERIC_INTERNAL_ERROR", detail, category=SYSTEM)
+
+
+def _trino(duckdb_type: str) -> str:
+    from athena_local.types import parse_type
+
+    name = {
+        "int32": "integer",
+        "int64": "bigint",
+        "int16": "smallint",
+        "int8": "tinyint",
+        "float": "real",
+    }.get(duckdb_type, duckdb_type)
+    try:
+        return parse_type(name).trino()
+    except ValueError:
+        return duckdb_type

@@ -1,0 +1,190 @@
+"""One query's DuckDB: locked down, S3 mounted, bytes counted, stopped when the query is cancelled.
+
+The only module that makes a DuckDB connection or reads DuckDB's errors. Text that reaches `execute` was generated here,
+never submitted: statements are parsed as Athena's and translated first. It refuses local files outside its own spool,
+extensions, and changes of its own configuration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from athena_local.engine import errors
+from athena_local.engine.s3fs import S3FileSystem
+from athena_local.errors import QueryCancelledError
+from athena_local.types import Column, quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlglot import exp
+
+    from athena_local.context import QueryContext
+
+MIN_MEMORY_BYTES = 256 * 1024**2  # below it DuckDB's COPY to partitions fails instead of spilling
+BATCH_ROWS = 65_536
+ROW_GROUP_ROWS = 122_880  # DuckDB's own default; a multiple of its vector size, so groups stay even
+
+_running_lock = threading.Lock()
+_running = 0
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A query as DuckDB's SQL, with the names and Athena types of its columns."""
+
+    sql: str
+    columns: list[Column]
+
+
+class Session:
+    """Made for one query and closed with it; use it in a `with`. Threads of this query may share it through `cursor`."""
+
+    def __init__(self, context: QueryContext) -> None:
+        self.context = context
+        self.spool: Path = context.config.spool_dir / f"{context.query_id}-{uuid.uuid4().hex[:8]}"
+        self.spool.mkdir(parents=True)
+        self.files = S3FileSystem(context.objects, context.statistics)
+        self._closed = False
+        self._enter_running()
+        self.connection = duckdb.connect(":memory:")
+        self._lock_down()
+        context.cancellation.on_cancel(self._interrupt)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self.connection.close()
+        shutil.rmtree(self.spool, ignore_errors=True)
+        global _running
+        with _running_lock:
+            _running -= 1
+
+    def _enter_running(self) -> None:
+        global _running
+        with _running_lock:
+            _running += 1
+            self._share = _running
+
+    def _lock_down(self) -> None:
+        config = self.context.config
+        memory = max(config.memory_limit_bytes // max(2, self._share), MIN_MEMORY_BYTES)
+        threads = config.threads or os.cpu_count() or 2
+        spill = self.spool / "spill"
+        cache = config.spool_dir / "cache"
+        cache.mkdir(exist_ok=True)
+        self.connection.register_filesystem(self.files)
+        directories = ", ".join(_text(f"{path}/") for path in (self.spool, cache))
+        for setting in (
+            f"memory_limit = '{memory // 1024**2}MiB'",
+            f"threads = {threads}",
+            f"temp_directory = {_text(str(spill))}",
+            "TimeZone = 'UTC'",
+            "default_null_order = 'nulls_last'",  # Trino's, for ascending and descending
+            "ieee_floating_point_ops = true",  # 1 / 0e0 is Infinity
+            "enable_progress_bar = false",
+            "preserve_insertion_order = false",
+            "autoinstall_known_extensions = false",
+            "autoload_known_extensions = false",
+            "allow_community_extensions = false",
+            f"allowed_directories = ['s3://', {directories}]",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            self.connection.execute(f"SET {setting}")
+
+    def _interrupt(self) -> None:
+        if not self._closed:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.interrupt()
+
+    # running
+
+    def translate(self, query: exp.Expression) -> Translated:
+        """Return an Athena query (a sqlglot tree) as DuckDB SQL, every table replaced by its scan."""
+        from athena_local.sql.translate import translate
+
+        return translate(self, query)
+
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> duckdb.DuckDBPyConnection:
+        """Run generated SQL; the connection holds the result. DuckDB's errors become QueryErrors."""
+        self.check_cancelled()
+        try:
+            return self.connection.execute(sql, parameters) if parameters else self.connection.execute(sql)
+        except duckdb.Error as error:
+            raise self.error(error) from error
+
+    def check_cancelled(self) -> None:
+        if self.context.cancellation.requested:
+            raise QueryCancelledError
+
+    def error(self, error: duckdb.Error) -> Exception:
+        """Return what a DuckDB error means to the one who sent the query."""
+        if self.context.cancellation.requested or isinstance(error, duckdb.InterruptException):
+            return QueryCancelledError()
+        return errors.translate(error)
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Yield the result as Arrow batches; errors during the stream are QueryErrors too."""
+        self.check_cancelled()
+        reader = None
+        while True:
+            try:
+                if reader is None:
+                    reader = self.connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except (duckdb.Error, OSError) as error:
+                raise self.error(errors.unwrap(error)) from error
+            self.check_cancelled()
+            if batch.num_rows:
+                yield batch
+
+    def write_parquet(
+        self,
+        sql: str,
+        path: Path,
+        *,
+        field_ids: dict[str, Any] | None = None,
+        compression: str = "snappy",
+        partition_by: Sequence[str] = (),
+        row_group_rows: int = ROW_GROUP_ROWS,
+    ) -> int:
+        """Write a query's rows to `path` in the spool (a directory when `partition_by` is given) and return their number.
+
+        field_ids: {column: id}, or {column: {"__duckdb_field_id": id, child: …}} for nested columns.
+        """
+        options = [f"format parquet, compression {compression}, row_group_size {row_group_rows}"]
+        if field_ids:
+            options.append(f"field_ids {_literal(field_ids)}")
+        if partition_by:
+            options.append(f"partition_by ({', '.join(quote(name) for name in partition_by)})")
+        row = self.execute(f"COPY ({sql}) TO {_text(str(path))} ({', '.join(options)})").fetchone()
+        return int(row[0]) if row else 0
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_text(str(key))}: {_literal(item)}" for key, item in value.items()) + "}"
+    return str(int(value))
