@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
+
+from athena_local.catalog.errors import (
+    AlreadyExistsError,
+    ConcurrentModificationError,
+    EntityNotFoundError,
+    InvalidInputError,
+)
+from athena_local.catalog.expressions import compile_expression
+from athena_local.catalog.schema import SCHEMA
+from athena_local.storage import SqliteFile
 
 Record = dict[str, Any]
 
@@ -11,36 +25,294 @@ Record = dict[str, Any]
 class Catalog:
     """Thread-safe. Every write is one SQLite transaction; every read sees the last committed one."""
 
-    def __init__(self, path: Path, account_id: str = "000000000000") -> None: ...
+    def __init__(self, path: Path, account_id: str = "000000000000") -> None:
+        self._file = SqliteFile(path, SCHEMA)
+        self.account_id = account_id
+
+    def close(self) -> None:
+        self._file.close()
 
     # databases
-    def create_database(self, database_input: Record) -> None: ...
-    def get_database(self, name: str) -> Record: ...
-    def get_databases(self) -> list[Record]: ...
-    def update_database(self, name: str, database_input: Record) -> None: ...
-    def delete_database(self, name: str) -> None: ...  # with its tables, as Glue does
+
+    def create_database(self, database_input: Record) -> None:
+        name = _name(database_input)
+        body = {**database_input, "Name": name}
+        try:
+            with self._file.write() as connection:
+                connection.execute(
+                    "insert into databases values (?, ?, ?)", (name, time.time(), json.dumps(body))
+                )
+        except sqlite3.IntegrityError as error:
+            raise AlreadyExistsError("Database already exists.") from error
+
+    def get_database(self, name: str) -> Record:
+        with self._file.read() as connection:
+            row = connection.execute(
+                "select created, body from databases where name = ?", (name.lower(),)
+            ).fetchone()
+        if row is None:
+            raise EntityNotFoundError(f"Database {name.lower()} not found.")
+        return self._database(*row)
+
+    def get_databases(self) -> list[Record]:
+        with self._file.read() as connection:
+            rows = connection.execute("select created, body from databases order by name").fetchall()
+        return [self._database(*row) for row in rows]
+
+    def update_database(self, name: str, database_input: Record) -> None:
+        body = {**database_input, "Name": name.lower()}  # Glue cannot rename a database
+        with self._file.write() as connection:
+            done = connection.execute(
+                "update databases set body = ? where name = ?", (json.dumps(body), name.lower())
+            )
+            if done.rowcount == 0:
+                raise EntityNotFoundError(f"Database {name.lower()} not found.")
+
+    def delete_database(self, name: str) -> None:
+        """Delete a database with its tables, as Glue does."""
+        with self._file.write() as connection:
+            if connection.execute("delete from databases where name = ?", (name.lower(),)).rowcount == 0:
+                raise EntityNotFoundError(f"Database {name.lower()} not found.")
 
     # tables
-    def create_table(self, database: str, table_input: Record) -> None: ...
-    def get_table(self, database: str, name: str) -> Record: ...  # has VersionId
-    def get_tables(self, database: str, expression: str | None = None) -> list[Record]: ...
+
+    def create_table(self, database: str, table_input: Record) -> None:
+        name, now = _name(table_input), time.time()
+        body = json.dumps({**table_input, "Name": name})
+        with self._file.write() as connection:
+            self._require_database(connection, database)
+            try:
+                created = connection.execute(
+                    "insert into tables (database, name, version, created, updated, body)"
+                    " values (?, ?, 0, ?, ?, ?)",
+                    (database.lower(), name, now, now, body),
+                )
+            except sqlite3.IntegrityError as error:
+                raise AlreadyExistsError("Table already exists.") from error
+            connection.execute(
+                "insert into table_versions values (?, 0, ?, ?)", (created.lastrowid, now, body)
+            )
+
+    def get_table(self, database: str, name: str) -> Record:
+        with self._file.read() as connection:
+            return self._table(self._table_row(connection, database, name))
+
+    def get_tables(self, database: str, expression: str | None = None) -> list[Record]:
+        """Return a database's tables by name; `expression` is a regular expression the whole name must match."""
+        try:
+            wanted = re.compile(expression, re.IGNORECASE) if expression else None
+        except re.error as error:
+            raise InvalidInputError(f"Invalid expression '{expression}': {error}") from error
+        with self._file.read() as connection:
+            self._require_database(connection, database)
+            rows = connection.execute(
+                "select * from tables where database = ? order by name", (database.lower(),)
+            ).fetchall()
+        return [self._table(row) for row in rows if wanted is None or wanted.fullmatch(row[2])]
+
     def update_table(
         self, database: str, table_input: Record, *, version_id: str | None = None, skip_archive: bool = False
-    ) -> None: ...  # raises ConcurrentModificationError when version_id is given and stale
-    def rename_table(
-        self, database: str, name: str, new_name: str, new_database: str | None = None
-    ) -> None: ...
-    def delete_table(self, database: str, name: str) -> None: ...
-    def get_table_versions(self, database: str, name: str) -> list[Record]: ...  # newest first
-    def delete_table_version(self, database: str, name: str, version_id: str) -> None: ...
+    ) -> None:
+        """Replace a table's definition; `version_id`, when given, must be the current one.
+
+        Raises ConcurrentModificationError when it is stale: of two writers that read the same version one wins.
+        """
+        name, now = _name(table_input), time.time()
+        body = json.dumps({**table_input, "Name": name})
+        with self._file.write() as connection:
+            table_id, _, _, version, *_ = self._table_row(connection, database, name)
+            if version_id is not None and version_id != str(version):
+                raise ConcurrentModificationError(
+                    f"Update table failed due to concurrent modifications: version {version_id} was given,"
+                    f" {version} is current."
+                )
+            connection.execute(
+                "update tables set version = ?, updated = ?, body = ? where id = ?",
+                (version + 1, now, body, table_id),
+            )
+            if skip_archive:
+                connection.execute(
+                    "delete from table_versions where table_id = ? and version = ?", (table_id, version)
+                )
+            connection.execute(
+                "insert into table_versions values (?, ?, ?, ?)", (table_id, version + 1, now, body)
+            )
+
+    def rename_table(self, database: str, name: str, new_name: str, new_database: str | None = None) -> None:
+        target = (new_database or database).lower()
+        with self._file.write() as connection:
+            table_id, *_, body = self._table_row(connection, database, name)
+            self._require_database(connection, target)
+            renamed = json.dumps({**json.loads(body), "Name": new_name.lower()})
+            try:
+                connection.execute(
+                    "update tables set database = ?, name = ?, updated = ?, body = ? where id = ?",
+                    (target, new_name.lower(), time.time(), renamed, table_id),
+                )
+            except sqlite3.IntegrityError as error:
+                raise AlreadyExistsError("Table already exists.") from error
+
+    def delete_table(self, database: str, name: str) -> None:
+        with self._file.write() as connection:
+            table_id = self._table_row(connection, database, name)[0]
+            connection.execute("delete from tables where id = ?", (table_id,))
+
+    def get_table_versions(self, database: str, name: str) -> list[Record]:
+        """Return every archived version and the current one, newest first."""
+        with self._file.read() as connection:
+            row = self._table_row(connection, database, name)
+            versions = connection.execute(
+                "select version, updated, body from table_versions where table_id = ? order by version desc",
+                (row[0],),
+            ).fetchall()
+        return [
+            self._table((row[0], row[1], row[2], version, row[4], updated, body))
+            for version, updated, body in versions
+        ]
+
+    def delete_table_version(self, database: str, name: str, version_id: str) -> None:
+        with self._file.write() as connection:
+            table_id, _, _, version, *_ = self._table_row(connection, database, name)
+            if version_id == str(version):
+                raise InvalidInputError("Cannot delete the current version of a table.")
+            done = connection.execute(
+                "delete from table_versions where table_id = ? and version = ?", (table_id, version_id)
+            )
+            if done.rowcount == 0:
+                raise EntityNotFoundError(f"Table version {version_id} not found.")
 
     # partitions; `values` are strings in the order of the table's PartitionKeys
+
     def create_partitions(
         self, database: str, table: str, inputs: list[Record], *, ignore_existing: bool = False
-    ) -> list[Record]: ...
-    def get_partition(self, database: str, table: str, values: list[str]) -> Record: ...
-    def get_partitions(self, database: str, table: str, expression: str | None = None) -> list[Record]: ...
-    def update_partition(
-        self, database: str, table: str, values: list[str], partition_input: Record
-    ) -> None: ...
-    def delete_partition(self, database: str, table: str, values: list[str]) -> None: ...
+    ) -> list[Record]:
+        """Create all or none, and return those created.
+
+        `ignore_existing` leaves out of both what is there already; else it raises AlreadyExistsError.
+        """
+        now, created = time.time(), []
+        with self._file.write() as connection:
+            row = self._table_row(connection, database, table)
+            keys = json.loads(row[6]).get("PartitionKeys") or []
+            for partition_input in inputs:
+                values = _values(partition_input, len(keys))
+                done = connection.execute(
+                    "insert into partitions values (?, ?, ?, ?) on conflict do nothing",
+                    (row[0], json.dumps(values), now, json.dumps(partition_input)),
+                )
+                if done.rowcount:
+                    created.append(self._partition(row, now, json.dumps(partition_input)))
+                elif not ignore_existing:
+                    raise AlreadyExistsError("Partition already exists.")
+        return created
+
+    def get_partition(self, database: str, table: str, values: list[str]) -> Record:
+        with self._file.read() as connection:
+            row = self._table_row(connection, database, table)
+            found = connection.execute(
+                "select created, body from partitions where table_id = ? and partition_values = ?",
+                (row[0], json.dumps(values)),
+            ).fetchone()
+        if found is None:
+            raise EntityNotFoundError("Cannot find partition.")
+        return self._partition(row, *found)
+
+    def get_partitions(self, database: str, table: str, expression: str | None = None) -> list[Record]:
+        """Return the partitions that `expression` (catalog/expressions.py) keeps, by values; all without one."""
+        with self._file.read() as connection:
+            row = self._table_row(connection, database, table)
+            found = connection.execute(
+                "select partition_values, created, body from partitions where table_id = ?"
+                " order by partition_values",
+                (row[0],),
+            ).fetchall()
+        if expression and expression.strip():
+            keys = json.loads(row[6]).get("PartitionKeys") or []
+            keeps = compile_expression(expression, {key["Name"]: key.get("Type", "string") for key in keys})
+            found = [item for item in found if keeps(json.loads(item[0]))]
+        return [self._partition(row, created, body) for _, created, body in found]
+
+    def update_partition(self, database: str, table: str, values: list[str], partition_input: Record) -> None:
+        """Replace one partition's definition; other `Values` in the input move it."""
+        with self._file.write() as connection:
+            row = self._table_row(connection, database, table)
+            keys = json.loads(row[6]).get("PartitionKeys") or []
+            body = {"Values": values, **partition_input}
+            try:
+                done = connection.execute(
+                    "update partitions set partition_values = ?, body = ?"
+                    " where table_id = ? and partition_values = ?",
+                    (json.dumps(_values(body, len(keys))), json.dumps(body), row[0], json.dumps(values)),
+                )
+            except sqlite3.IntegrityError as error:
+                raise AlreadyExistsError("Partition already exists.") from error
+            if done.rowcount == 0:
+                raise EntityNotFoundError("Cannot find partition.")
+
+    def delete_partition(self, database: str, table: str, values: list[str]) -> None:
+        with self._file.write() as connection:
+            row = self._table_row(connection, database, table)
+            done = connection.execute(
+                "delete from partitions where table_id = ? and partition_values = ?",
+                (row[0], json.dumps(values)),
+            )
+            if done.rowcount == 0:
+                raise EntityNotFoundError("Cannot find partition.")
+
+    # rows to wire records
+
+    @staticmethod
+    def _require_database(connection: sqlite3.Connection, name: str) -> None:
+        if not connection.execute("select 1 from databases where name = ?", (name.lower(),)).fetchone():
+            raise EntityNotFoundError(f"Database {name.lower()} not found.")
+
+    def _table_row(self, connection: sqlite3.Connection, database: str, name: str) -> tuple[Any, ...]:
+        row: tuple[Any, ...] | None = connection.execute(
+            "select * from tables where database = ? and name = ?", (database.lower(), name.lower())
+        ).fetchone()
+        if row is None:
+            self._require_database(connection, database)
+            raise EntityNotFoundError(f"Entity Not Found: table {database.lower()}.{name.lower()}")
+        return row
+
+    def _database(self, created: float, body: str) -> Record:
+        return {**json.loads(body), "CreateTime": created, "CatalogId": self.account_id}
+
+    def _table(self, row: tuple[Any, ...]) -> Record:
+        _, database, name, version, created, updated, body = row
+        return {
+            **json.loads(body),
+            "Name": name,
+            "DatabaseName": database,
+            "CreateTime": created,
+            "UpdateTime": updated,
+            "CatalogId": self.account_id,
+            "VersionId": str(version),
+            "IsRegisteredWithLakeFormation": False,
+        }
+
+    def _partition(self, table: tuple[Any, ...], created: float, body: str) -> Record:
+        return {
+            **json.loads(body),
+            "DatabaseName": table[1],
+            "TableName": table[2],
+            "CreationTime": created,
+            "CatalogId": self.account_id,
+        }
+
+
+def _name(record: Record) -> str:
+    name = record.get("Name")
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidInputError("Name must not be empty.")
+    return name.lower()
+
+
+def _values(partition_input: Record, key_count: int) -> list[str]:
+    values = partition_input.get("Values") or []
+    if len(values) != key_count:
+        raise InvalidInputError(
+            f"The number of partition keys do not match the number of partition values:"
+            f" {key_count} keys, {len(values)} values."
+        )
+    return [str(value) for value in values]

@@ -1,0 +1,37 @@
+"""The catalog's SQLite schema. Bodies are JSON in Glue's wire shape; what is queried by has a column of its own."""
+
+SCHEMA = """
+create table if not exists databases (
+    name text primary key,
+    created real not null,
+    body text not null
+) without rowid;
+
+create table if not exists tables (
+    id integer primary key autoincrement,
+    database text not null references databases (name) on delete cascade,
+    name text not null,
+    version integer not null,
+    created real not null,
+    updated real not null,
+    body text not null,
+    unique (database, name)
+);
+
+-- every archived version and the current one
+create table if not exists table_versions (
+    table_id integer not null references tables (id) on delete cascade,
+    version integer not null,
+    updated real not null,
+    body text not null,
+    primary key (table_id, version)
+) without rowid;
+
+create table if not exists partitions (
+    table_id integer not null references tables (id) on delete cascade,
+    partition_values text not null,
+    created real not null,
+    body text not null,
+    primary key (table_id, partition_values)
+) without rowid;
+"""

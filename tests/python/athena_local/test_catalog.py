@@ -1,0 +1,209 @@
+"""The catalog store: Glue's semantics, versions, races and crashes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from athena_local.catalog import (
+    AlreadyExistsError,
+    Catalog,
+    ConcurrentModificationError,
+    EntityNotFoundError,
+    InvalidInputError,
+)
+from athena_local.config import Config
+from athena_local.objects import ObjectStore
+
+
+@pytest.fixture
+def table(catalog: Catalog) -> dict[str, Any]:
+    table = {
+        "Name": "Sales",
+        "PartitionKeys": [{"Name": "day", "Type": "date"}, {"Name": "shop", "Type": "int"}],
+    }
+    catalog.create_table("default", table)
+    return table
+
+
+def test_table_names_fold_to_lower_case(catalog: Catalog, table: dict[str, Any]) -> None:
+    found = catalog.get_table("DEFAULT", "SALES")
+    assert (found["Name"], found["DatabaseName"], found["VersionId"]) == ("sales", "default", "0")
+    with pytest.raises(AlreadyExistsError):
+        catalog.create_table("default", {"Name": "SALES"})
+
+
+def test_missing_database_and_table_are_named(catalog: Catalog) -> None:
+    with pytest.raises(EntityNotFoundError, match="Database nowhere not found"):
+        catalog.get_tables("nowhere")
+    with pytest.raises(EntityNotFoundError, match=r"default\.nothing"):
+        catalog.get_table("default", "nothing")
+
+
+def test_delete_database_takes_its_tables_and_partitions(catalog: Catalog) -> None:
+    catalog.create_database({"Name": "gone"})
+    catalog.create_table("gone", {"Name": "t", "PartitionKeys": [{"Name": "p", "Type": "string"}]})
+    catalog.create_partitions("gone", "t", [{"Values": ["a"]}])
+    catalog.delete_database("gone")
+    catalog.create_database({"Name": "gone"})
+    assert catalog.get_tables("gone") == []
+
+
+def test_update_table_archives_unless_told_not_to(catalog: Catalog, table: dict[str, Any]) -> None:
+    catalog.update_table("default", {**table, "Description": "one"})
+    catalog.update_table("default", {**table, "Description": "two"}, skip_archive=True)
+    versions = catalog.get_table_versions("default", "sales")
+    assert [(one["VersionId"], one.get("Description")) for one in versions] == [("2", "two"), ("0", None)]
+    catalog.delete_table_version("default", "sales", "0")
+    with pytest.raises(InvalidInputError):
+        catalog.delete_table_version("default", "sales", "2")
+
+
+def test_update_table_of_a_stale_version_is_refused(catalog: Catalog, table: dict[str, Any]) -> None:
+    catalog.update_table("default", table, version_id="0")
+    with pytest.raises(ConcurrentModificationError):
+        catalog.update_table("default", table, version_id="0")
+
+
+def test_update_table_of_sixteen_racing_writers_one_wins(catalog: Catalog, table: dict[str, Any]) -> None:
+    outcomes: list[str] = []
+    barrier = threading.Barrier(16)
+
+    def write(number: int) -> None:
+        barrier.wait()
+        try:
+            catalog.update_table("default", {**table, "Description": str(number)}, version_id="0")
+            outcomes.append("won")
+        except ConcurrentModificationError:
+            outcomes.append("lost")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["lost"] * 15 + ["won"]
+    assert catalog.get_table("default", "sales")["VersionId"] == "1"
+
+
+def test_get_tables_expression_matches_the_whole_name(catalog: Catalog) -> None:
+    for name in ("stg_a", "stg_b", "a_stg_b"):
+        catalog.create_table("default", {"Name": name})
+    assert [one["Name"] for one in catalog.get_tables("default", "stg_.*")] == ["stg_a", "stg_b"]
+    with pytest.raises(InvalidInputError):
+        catalog.get_tables("default", "(")
+
+
+def test_rename_table_keeps_partitions(catalog: Catalog, table: dict[str, Any]) -> None:
+    catalog.create_partitions("default", "sales", [{"Values": ["2025-01-01", "1"]}])
+    catalog.rename_table("default", "sales", "Orders")
+    assert catalog.get_table("default", "orders")["Name"] == "orders"
+    assert len(catalog.get_partitions("default", "orders")) == 1
+
+
+def test_create_partitions_is_all_or_nothing(catalog: Catalog, table: dict[str, Any]) -> None:
+    one, two = {"Values": ["2025-01-01", "1"]}, {"Values": ["2025-01-02", "1"]}
+    catalog.create_partitions("default", "sales", [one])
+    with pytest.raises(AlreadyExistsError):
+        catalog.create_partitions("default", "sales", [two, one])
+    assert len(catalog.get_partitions("default", "sales")) == 1
+    created = catalog.create_partitions("default", "sales", [two, one], ignore_existing=True)
+    assert [partition["Values"] for partition in created] == [["2025-01-02", "1"]]
+
+
+def test_create_partition_with_too_few_values_is_refused(catalog: Catalog, table: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match="2 keys, 1 values"):
+        catalog.create_partitions("default", "sales", [{"Values": ["2025-01-01"]}])
+
+
+@pytest.mark.parametrize(
+    ("expression", "kept"),
+    [
+        ("day = '2025-01-02'", [2]),
+        ("day >= DATE '2025-01-02' and shop <> 10", [2, 9]),
+        ("shop > 2", [9, 10]),  # as numbers: 9 and 10, not by text
+        ("shop in (1, 10)", [1, 10]),
+        ("NOT shop in (1, 10)", [2, 9]),
+        ("shop not between 2 and 9", [1, 10]),
+        ("day between '2025-01-01' and '2025-01-02'", [1, 2]),
+        ("(shop = 1 or shop = 2) and day <> '2025-01-01'", [2]),
+        ("day like '2025-01-0_'", [1, 2, 9]),
+        ("day like '%-10'", [10]),
+        ("day is null", []),
+        ('`shop` = 1 AND "day" is not null', [1]),
+        ("2 < shop", [9, 10]),
+        ("", [1, 2, 9, 10]),
+    ],
+)
+def test_get_partitions_expression(
+    catalog: Catalog, table: dict[str, Any], expression: str, kept: list[int]
+) -> None:
+    inputs = [{"Values": [f"2025-01-{shop:02}", str(shop)]} for shop in (1, 2, 9, 10)]
+    catalog.create_partitions("default", "sales", inputs)
+    found = catalog.get_partitions("default", "sales", expression)
+    assert [int(one["Values"][1]) for one in found] == kept
+
+
+def test_get_partitions_null_partition_only_matches_is_null(catalog: Catalog, table: dict[str, Any]) -> None:
+    catalog.create_partitions("default", "sales", [{"Values": ["__HIVE_DEFAULT_PARTITION__", "1"]}])
+    assert len(catalog.get_partitions("default", "sales", "day is null")) == 1
+    assert catalog.get_partitions("default", "sales", "day <> '2025-01-01'") == []
+    assert catalog.get_partitions("default", "sales", "not day = '2025-01-01'") == []
+
+
+@pytest.mark.parametrize(
+    "expression", ["other = 1", "shop = 'x'", "upper(day) = 'A'", "shop =", "shop = 1 or", "1 = 1"]
+)
+def test_get_partitions_expression_that_is_not_one_is_refused(
+    catalog: Catalog, table: dict[str, Any], expression: str
+) -> None:
+    with pytest.raises(InvalidInputError):
+        catalog.get_partitions("default", "sales", expression)
+
+
+CRASHING_WRITER = """
+import sys
+from pathlib import Path
+from athena_local.catalog import Catalog
+catalog = Catalog(Path(sys.argv[1]))
+number = 0
+while True:
+    catalog.create_table("default", {"Name": f"t{number}"})
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def test_catalog_after_kill_9_holds_every_acknowledged_table(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    catalog = Catalog(path)
+    catalog.create_database({"Name": "default"})
+    catalog.close()
+    writer = subprocess.Popen(
+        [sys.executable, "-c", CRASHING_WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    for line in writer.stdout:
+        if int(line) >= 50:
+            break
+    os.kill(writer.pid, signal.SIGKILL)
+    acknowledged = [50, *(int(line) for line in writer.stdout if line.endswith("\n"))]
+    writer.stdout.close()
+    writer.wait()
+    catalog = Catalog(path)
+    names = {one["Name"] for one in catalog.get_tables("default")}
+    catalog.close()
+    assert {f"t{number}" for number in range(max(acknowledged) + 1)} <= names
+
+
+def test_context_reaches_s3(objects: ObjectStore, config: Config, lake: str) -> None:
+    objects.write(f"{lake}a.txt", b"one")
+    assert [item.path for item in objects.list(lake)] == [f"{lake}a.txt"]
+    assert config.spool_dir.is_dir()
