@@ -1,0 +1,84 @@
+"""Two sqlglot dialects: Athena's for reading, with no function known to it, and DuckDB's for writing.
+
+Reading knows no function because sqlglot accepts every dialect's spelling of one; here each call stays a plain name with
+arguments, and `functions.py` alone decides what it means or that there is no such function.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.dialects.trino import Trino
+from sqlglot.tokens import TokenType
+
+from athena_local.sql.statements import Position
+
+_SYNTACTIC = {"CAST", "TRY_CAST", "EXTRACT", "LISTAGG", "POSITION", "SUBSTRING", "TRIM", "NORMALIZE"}
+
+
+class AthenaSQL(Trino):
+    """Trino's query grammar. `INDEX_OFFSET` 0 leaves subscripts as they were written."""
+
+    INDEX_OFFSET = 0
+
+    class Tokenizer(Trino.Tokenizer):
+        KEYWORDS: ClassVar[dict[str, Any]] = {
+            key: value
+            for key, value in Trino.Tokenizer.KEYWORDS.items()
+            if key not in {"==", "::", "//", "PIVOT", "UNPIVOT", "QUALIFY"}
+        }
+
+    class Parser(Trino.Parser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+            key: value for key, value in Trino.Parser.FUNCTION_PARSERS.items() if key in _SYNTACTIC
+        }
+
+
+class Source(exp.Expression):
+    """A FROM item whose DuckDB text is ready: `this` is the text, `alias` its name in the query."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"this": True, "alias": False}
+
+
+class Text(exp.Expression):
+    """A scalar expression as DuckDB text, with `expressions` put where `{0}`, `{1}` … stand."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"this": True, "expressions": False}
+
+
+class DuckDBText(DuckDB):
+    """DuckDB's spelling. Trees that reach it hold DuckDB functions only, as `exp.Anonymous` or `Text`."""
+
+    INDEX_OFFSET = 0
+
+    class Generator(DuckDB.Generator):
+        def source_sql(self, node: Source) -> str:
+            alias = node.args.get("alias")
+            return f"({node.this})" + (f" AS {self.sql(alias)}" if alias else "")
+
+        def text_sql(self, node: Text) -> str:
+            parts = [self.sql(item) for item in node.expressions]
+            pieces, rest = [], str(node.this)
+            for index, part in enumerate(parts):
+                pieces.append((f"{{{index}}}", part))
+            for mark, part in pieces:
+                rest = rest.replace(mark, part)
+            return rest
+
+
+def start_of(node: exp.Expression) -> int | None:
+    """Return the first character's offset of the leftmost thing in `node` that kept its place."""
+    starts = [item.meta["start"] for item in node.walk() if "start" in item.meta]
+    return min(starts) if starts else None
+
+
+def position_at(text: str, offset: int) -> Position:
+    """Return one-based line and column of a character offset."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+__all__ = ["AthenaSQL", "DuckDBText", "Source", "Text", "TokenType", "position_at", "start_of"]
