@@ -6,10 +6,15 @@ boto3 finds AWS and its credentials the usual way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.environments import Environment
+from penstock.errors import SettingsError
+
+if TYPE_CHECKING:
+    from penstock.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,15 @@ class Connections:
     default_endpoint_url: str = ""
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
+
+    def postgres_url(self) -> str:
+        """Return the database URL; raises SettingsError when none is set, which tasks of the lake alone never notice."""
+        if not self.database_url:
+            raise SettingsError(
+                f"Target '{self.environment.target}' has no database URL.",
+                hint="Set DATABASE_URL to Neon's direct (unpooled) URL: postgresql://user:password@host/database?sslmode=verify-full",
+            )
+        return self.database_url
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service, at its local endpoint or at AWS."""
@@ -58,3 +72,15 @@ class Connections:
         if self.database_url:
             values["DATABASE_URL"] = self.database_url
         return values
+
+
+def connect(settings: Settings, report: Callable[[str], None] | None = None) -> Connections:
+    """Return how to reach the target's services, with the local stack started where it is the target.
+
+    Raises: StackError when a part of the local stack does not start.
+    """
+    if settings.environment.target == "local":
+        from penstock.local.stack import LocalStack
+
+        return LocalStack(settings.state_dir, settings.region).up(report)
+    return Connections(settings.environment, settings.region, database_url=settings.database_url)

@@ -1,0 +1,43 @@
+"""The local stack for every test that needs it: started once a session, on first use, and stopped at the end.
+
+Its folder has a space in its name, because a user's may. Tests share the stack, so each uses keys, databases and tables of
+its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from penstock.connections import Connections
+from penstock.local.stack import LocalStack
+
+
+@pytest.fixture(scope="session")
+def local_stack() -> Iterator[LocalStack]:
+    """The stack of this session, nothing of it started yet."""
+    # not pytest's own folder: that is 0700, and PostgreSQL of a test run by root could not reach it
+    parent = Path(tempfile.mkdtemp(prefix="penstock tests "))
+    parent.chmod(0o711)
+    stack = LocalStack(parent / "the state")
+    yield stack
+    try:
+        stack.reset()
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack(local_stack: LocalStack) -> Connections:
+    """The whole stack: S3, Athena, Glue, Postgres."""
+    return local_stack.up()
+
+
+@pytest.fixture(scope="session")
+def stack_without_athena(local_stack: LocalStack) -> Connections:
+    """S3 and Postgres alone: for what never asks Athena or Glue. The same servers and addresses as `stack`."""
+    return local_stack.up(parts=("ministack", "postgres"))
