@@ -18,6 +18,8 @@ Tasks print `message` and `hint` and exit with 1; a stack trace is shown only wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class PenstockError(Exception):
     """`message` says what is wrong (table, file, row, value); `hint` what to do next."""
@@ -37,7 +39,13 @@ class StackError(PenstockError): ...
 class LandingError(PenstockError): ...
 
 
-class BadInputError(LandingError): ...
+class BadInputError(LandingError):
+    """`faults` are the first ones, in file order, as data (`penstock.landing.faults.Fault`); `count` counts all."""
+
+    def __init__(self, message: str, *, faults: Sequence[object] = (), count: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.faults = tuple(faults)
+        self.count = count
 
 
 class LakeError(PenstockError):
