@@ -1,6 +1,7 @@
 -- One row per restaurant: its market, distribution centre and state.
 --
--- Built like fct_forecast: only the rows that differ are merged, so that a build with nothing new commits nothing here either.
+-- Built like fct_forecast: only the rows that differ are merged, so that a build with nothing new
+-- commits nothing here either.
 {{ config(
     materialized='incremental',
     incremental_strategy='merge',
@@ -18,7 +19,8 @@ ranked as (
         dma_id,
         dc_id,
         state,
-        -- All rows of a restaurant agree (assert_restaurant_attributes_never_change); the last makes it definite.
+        -- All rows of a restaurant agree (assert_restaurant_attributes_never_change); the last
+        -- makes it definite.
         row_number() over (
             partition by restaurant_id
             order by business_date desc, inventory_item_id asc

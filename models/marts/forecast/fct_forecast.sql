@@ -1,9 +1,10 @@
 -- One row per restaurant, inventory item and business date: the forecast in force.
 --
--- A build writes only what differs from the table as it stands (see only_changes): the MERGE touches no month whose
--- content is unchanged, empties a month that vanished, and commits no snapshot when nothing is new. A row that is gone
--- arrives as its key with y_50 null, which no forecast has (stg_forecast__demand tests it before this is built); under
--- an enforced contract there is no room for a flag column. A change of columns needs --full-refresh.
+-- A build writes only what differs from the table as it stands (see only_changes): the MERGE
+-- touches no month whose content is unchanged, empties a month that vanished, and commits no
+-- snapshot when nothing is new. A row that is gone arrives as its key with y_50 null, which no
+-- forecast has (stg_forecast__demand tests it before this is built); under an enforced contract
+-- there is no room for a flag column. A change of columns needs --full-refresh.
 {{ config(
     materialized='incremental',
     incremental_strategy='merge',

@@ -1,6 +1,7 @@
 -- One row per business date and state: totals and means of the three quantiles.
 --
--- Quantiles count to the cent, as Postgres holds them; decimals for the reason forecast_summary_by_state gives. A null bound (y_05, y_95) counts in no total and no mean.
+-- Quantiles count to the cent, as Postgres holds them; decimals for the reason
+-- forecast_summary_by_state gives. A null bound (y_05, y_95) counts in no total and no mean.
 {{ config(
     materialized='incremental',
     incremental_strategy='merge',

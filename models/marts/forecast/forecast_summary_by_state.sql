@@ -1,7 +1,8 @@
 -- One row per state: how many forecasts, their mean, lowest lower and highest upper bound.
 --
--- Quantiles become decimals before they are added up: sums of doubles depend on the order of the rows, and a table that
--- changed in its last binary digit at every build would be rewritten at every build. Built like fct_forecast otherwise.
+-- Quantiles become decimals before they are added up: sums of doubles depend on the order of the
+-- rows, and a table that changed in its last binary digit at every build would be rewritten at
+-- every build. Built like fct_forecast otherwise.
 {{ config(
     materialized='incremental',
     incremental_strategy='merge',

@@ -46,7 +46,8 @@ final as (
         file_landed_at,
         file_path
     from ranked
-    -- Drops what an older file said of a key that a newer file repeats: a daily drop restates days already landed.
+    -- Drops what an older file said of a key that a newer file repeats: a daily drop restates days
+    -- already landed.
     where recency = 1
 )
 

@@ -1,5 +1,5 @@
--- Every natural key that landed is in the mart, and nothing else: counted a month, straight from the landed files, so
--- that a fault of the staging view cannot hide itself.
+-- Every natural key that landed is in the mart, and nothing else: counted a month, straight from
+-- the landed files, so that a fault of the staging view cannot hide itself.
 with landed as (
     select distinct
         restaurant_id,

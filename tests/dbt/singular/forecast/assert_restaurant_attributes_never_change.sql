@@ -1,4 +1,5 @@
--- A restaurant keeps its market, distribution centre and state on all days and for all items: dim_restaurant rests on it.
+-- A restaurant keeps its market, distribution centre and state on all days and for all items:
+-- dim_restaurant rests on it.
 with forecast as (select * from {{ ref('fct_forecast') }})
 
 select
