@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -103,8 +103,11 @@ def make_folder(folder: Path) -> None:
         return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # made by another command at the same moment
+        try:
             folder.mkdir(mode=0o700)
+        except FileExistsError:
+            if not folder.is_dir():  # else another command made it at the same moment
+                raise
         if os.geteuid() == 0:
             folder.chmod(0o711)
     except OSError as error:

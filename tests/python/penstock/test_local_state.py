@@ -111,5 +111,6 @@ def test_locked_for_too_long_is_a_stack_error(tmp_path: Path, monkeypatch: pytes
 def test_make_folder_impossible_place_is_a_stack_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(StackError, match="cannot be made: Not a directory"):
-        state.make_folder(tmp_path / "file" / "state")
+    for path in (tmp_path / "file", tmp_path / "file" / "state"):
+        with pytest.raises(StackError, match=f"{path} cannot be made: File exists"):
+            state.make_folder(path)
