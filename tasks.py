@@ -1,11 +1,267 @@
-"""The Invoke namespace: thin, typed, no logic. `invoke --list` shows it; `invoke --help TASK` explains one."""
+"""The Invoke namespace: thin, typed, no logic. `invoke --list` shows it, `invoke --help TASK` explains one.
+
+Imports are inside the tasks: listing them must not wait for dbt, pyarrow or boto3.
+"""
 
 from __future__ import annotations
 
+import functools
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 from invoke import Context, task
+from invoke.exceptions import Exit
+
+if TYPE_CHECKING:
+    from penstock.connections import Connections
+    from penstock.settings import Settings
+
+TARGET = "Environment: local, dev or production (also PENSTOCK_TARGET)."
+
+
+def told(body: Callable[..., Any]) -> Callable[..., Any]:
+    """End a task with what is wrong and the next step instead of a stack trace (PENSTOCK_DEBUG=1 shows it)."""
+
+    @functools.wraps(body)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        from penstock.errors import PenstockError
+
+        try:
+            return body(*args, **kwargs)
+        except PenstockError as error:
+            from penstock import console
+
+            if _settings("").debug:
+                raise
+            console.show_error(error)
+            raise Exit(code=1) from None
+        except KeyboardInterrupt:
+            raise Exit(
+                "Interrupted. Every task can be run again; docs/runbooks/interrupted.md says what lies where.",
+                130,
+            ) from None
+
+    return wrapper
+
+
+def _settings(target: str) -> Settings:
+    from penstock.settings import load
+
+    return load(target)
+
+
+def _connect(target: str) -> Connections:
+    from penstock import console
+    from penstock.connections import connect
+
+    return connect(_settings(target), console.note)
+
+
+# the local stack
 
 
 @task
-def test(c: Context) -> None:
-    """Run every test that needs no outside service."""
-    c.run("python -m pytest", pty=False)
+@told
+def up(_: Context) -> None:
+    """Start what is not running of the local stack: S3, Athena with its catalog, PostgreSQL. Loopback only."""
+    from penstock.commands import stack
+
+    stack.up(_settings("local"))
+
+
+@task
+@told
+def down(_: Context) -> None:
+    """Stop the local stack. Data, catalog and database stay."""
+    from penstock.commands import stack
+
+    stack.down(_settings("local"))
+
+
+@task
+@told
+def status(_: Context) -> None:
+    """Show each part of the local stack: address, pid, version, size, log. Exits with 1 when one does not run."""
+    from penstock.commands import stack
+
+    stack.status(_settings("local"))
+
+
+@task(help={"target": TARGET})
+@told
+def env(_: Context, target: str = "") -> None:
+    """Print the exports by which psql, the AWS CLI and anything else join in: eval "$(invoke env)"."""
+    from penstock.commands import stack
+
+    stack.env(_connect(target))
+
+
+@task(help={"yes": "Do not ask."})
+@told
+def reset(_: Context, yes: bool = False) -> None:
+    """Delete the local lake, catalog and database, after asking."""
+    from penstock.commands import stack
+
+    stack.reset(_settings("local"), yes=yes)
+
+
+# the main job
+
+
+@task(
+    iterable=["file"],
+    help={
+        "file": "CSV to land (.csv, .csv.gz, .csv.xz); may be given several times.",
+        "rows": "Land a generated file of that many rows instead.",
+        "source": "Which source the files belong to.",
+        "remove": "Delete the landed file of that name.",
+        "target": TARGET,
+    },
+)
+@told
+def seed(
+    _: Context,
+    file: list[str] | None = None,
+    rows: int = 0,
+    source: str = "forecast",
+    remove: str = "",
+    target: str = "",
+) -> None:
+    """Check files whole, land them in S3, and see to it that Athena has a table over them.
+
+    Bad input is refused with file, line, column and value, and nothing is sent. The same content is not sent again.
+    Without --file and --rows: the default generated data set of 1,251,250 rows.
+    """
+    from penstock.commands import data
+
+    data.seed(_settings(target), files=file or [], rows=rows, source=source, remove=remove)
+
+
+@task(
+    help={
+        "select": "dbt selection: a model, a folder, tag:…, +model, model+.",
+        "full_refresh": "Rebuild incremental models from nothing.",
+        "target": TARGET,
+    }
+)
+@told
+def build(_: Context, select: str = "", full_refresh: bool = False, target: str = "") -> None:
+    """Build and test the models: the lake side on Athena, then, after a sync, the serving side in Postgres."""
+    from penstock.commands import data
+
+    data.build(_connect(target), select=select, full_refresh=full_refresh)
+
+
+@task(
+    help={
+        "select": "Models to sync, comma-separated; all that declare meta.sync by default.",
+        "full": "Read every partition again; only what differs is written.",
+        "target": TARGET,
+    }
+)
+@told
+def sync(_: Context, select: str = "", full: bool = False, target: str = "") -> None:
+    """Make Postgres equal to the lake: read what changed since the last sync, apply and verify it.
+
+    Rows, snapshot id and the run's record commit in one transaction a table; nothing changed costs one look-up.
+    """
+    from penstock.commands import data
+
+    data.sync(_connect(target), select=select, full=full)
+
+
+@task(help={"target": TARGET})
+@told
+def freshness(_: Context, target: str = "") -> None:
+    """Say how old the landed data of each source is, against its thresholds."""
+    from penstock.commands import data
+
+    data.freshness(_connect(target))
+
+
+@task(
+    positional=["sql"],
+    help={"sql": "A statement, or the path of an analysis (analyses/forecast/….sql).", "target": TARGET},
+)
+@told
+def query(_: Context, sql: str, target: str = "") -> None:
+    """Run a statement or an analysis on Athena; print its rows, bytes scanned and cost."""
+    from penstock.commands import data
+
+    data.query(_connect(target), sql)
+
+
+@task(
+    help={
+        "serve": "Serve the site on loopback until interrupted.",
+        "port": "Port to serve on; any free one by default.",
+        "target": TARGET,
+    }
+)
+@told
+def docs(_: Context, serve: bool = False, port: int = 0, target: str = "") -> None:
+    """Write the dbt docs site of both sides (lineage from source to serving, columns of both catalogs)."""
+    from penstock.commands import data
+
+    data.docs(_connect(target), serve=serve, port=port)
+
+
+@task(help={"rows": "Rows of the generated data set."})
+@told
+def demo(_: Context, rows: int = 0) -> None:
+    """Set everything up and run the main job on the local stack: up, seed, build, sync, and the result from Postgres."""
+    from penstock.commands import demo as demonstration
+
+    demonstration.run(_settings("local"), rows=rows)
+
+
+# quality
+
+
+@task
+@told
+def check(_: Context) -> None:
+    """Run ruff, mypy --strict, sqlfluff, dbt parse, and compare the generated reference pages."""
+    from penstock.commands import quality
+
+    quality.check()
+
+
+@task(positional=["arguments"], optional=["arguments"], help={"arguments": "Passed on to pytest."})
+@told
+def test(_: Context, arguments: str = "") -> None:  # noqa: PT028
+    """Run every test that needs no outside service: pytest, and dbt's own tests on an embedded stack of its own."""
+    from penstock.commands import quality
+
+    code = quality.test(arguments)
+    if code:
+        raise Exit(code=code)
+
+
+@task
+@told
+def reference(_: Context) -> None:
+    """Write docs/reference/ (tasks, settings, models) from the code."""
+    from penstock.commands import quality
+
+    quality.write_reference()
+
+
+@task(
+    help={
+        "file": "Forecast CSV to measure on; a generated one of --rows by default.",
+        "rows": "Rows of the generated file.",
+        "rounds": "Interleaved rounds of each measurement; the median counts.",
+    }
+)
+@told
+def bench(_: Context, file: str = "", rows: int = 1_251_250, rounds: int = 3) -> None:
+    """Measure side by side: first load against psql's own COPY, CTAS against DuckDB's own. Prints ratios and peak memory."""
+    from penstock.commands import bench as benchmark
+
+    benchmark.run(_settings("local"), file=file, rows=rows, rounds=rounds)
+
+
+if __name__ == "__main__":
+    sys.exit("Run tasks by `uv run invoke TASK`; `uv run invoke --list` shows them.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock.environments import Environment, environment
+from penstock.errors import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,3 +36,17 @@ class Settings(BaseSettings):
     @cached_property
     def environment(self) -> Environment:
         return environment(self.target, self.aws_account)
+
+
+def load(target: str = "") -> Settings:
+    """Return the settings of the environment, with the target given on the command line where there is one.
+
+    Raises: SettingsError naming each variable that cannot be used.
+    """
+    try:
+        return Settings(target=target) if target else Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise SettingsError(
+            f"Settings cannot be used: {faults}.", hint="docs/reference/settings.md lists them."
+        ) from error
