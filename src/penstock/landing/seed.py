@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.connections import Connections
 from penstock.errors import LandingError
@@ -21,6 +21,9 @@ from penstock.landing.faults import refusal
 from penstock.landing.reading import landed_name
 from penstock.sources import get
 from penstock.sources.declaration import Source
+
+if TYPE_CHECKING:
+    from penstock.landing.check import Checked
 
 # (step, file, bytes done, bytes in all)
 Progress = Callable[[Literal["check", "upload"], str, int, int], None]
@@ -72,39 +75,65 @@ def seed(
     Raises: BadInputError with the first faults of all files, nothing uploaded; LandingError for names that cannot land,
     files that cannot be read, and a table that differs from the declaration.
     """
-    from penstock.landing.check import Checked, check, normalized
-
     started = time.perf_counter()
     declared = get(source)
-    _refuse_names(files)
-    checked: list[Checked] = []
-    for path in files:
-        checked.append(
-            check(path, declared, on_bytes=_counted(progress, "check", path.name, path.stat().st_size))
-        )
-    if any(file.faults.count for file in checked):
-        raise refusal([file.faults for file in checked])
-
+    checked = check_all(declared, files, progress=progress)
     created = [*ensure_buckets(connections), *tables.ensure(connections, declared)]
-    s3, bucket = connections.client("s3"), connections.environment.lake_bucket
-    landed = []
-    for file in checked:
-        content = upload.Content(file.size, file.sha256, {upload.ROWS_KEY: str(file.rows)})
-        key = _key(connections, declared, file.name)
-        there = upload.lies_there(s3, bucket, key, content)
-        if not there:
-            counted = _counted(progress, "upload", file.name, file.size)
-            upload.upload(s3, bucket, key, content, normalized(file.path, declared), on_bytes=counted)
-        landed.append(LandedFile(file.name, file.path, file.rows, file.size, not there, file.notices))
+    landed = upload_all(connections, declared, checked, progress=progress)
     environment = connections.environment
     return SeedReport(
         source=source,
         table=f"{environment.landed_database(source)}.{declared.table}",
         location=environment.landed_location(source),
-        files=tuple(landed),
+        files=landed,
         created=tuple(created),
         seconds=time.perf_counter() - started,
     )
+
+
+def check_all(source: Source, files: Sequence[Path], *, progress: Progress | None = None) -> list[Checked]:
+    """Return the files, each found good. Raises as `seed` does; asks nothing of AWS."""
+    from penstock.landing.check import check
+
+    _refuse_names(files)
+    checked = []
+    for path in files:
+        checked.append(
+            check(path, source, on_bytes=_counted(progress, "check", path.name, path.stat().st_size))
+        )
+    if any(file.faults.count for file in checked):
+        raise refusal([file.faults for file in checked])
+    return checked
+
+
+def upload_all(
+    connections: Connections, source: Source, checked: Sequence[Checked], *, progress: Progress | None = None
+) -> tuple[LandedFile, ...]:
+    """Upload those checked files whose content does not lie in the lake yet.
+
+    Raises: LandingError naming the file if S3 cannot be reached or refuses; the files before it have landed, whole.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from penstock.landing.check import normalized
+
+    s3, bucket = connections.client("s3"), connections.environment.lake_bucket
+    landed = []
+    for file in checked:
+        content = upload.Content(file.size, file.sha256, {upload.ROWS_KEY: str(file.rows)})
+        key = _key(connections, source, file.name)
+        counted = _counted(progress, "upload", file.name, file.size)
+        try:
+            there = upload.lies_there(s3, bucket, key, content)
+            if not there:
+                upload.upload(s3, bucket, key, content, normalized(file.path, source), on_bytes=counted)
+        except (BotoCoreError, ClientError) as error:
+            raise LandingError(
+                f"{file.name} was not landed in s3://{bucket}: {error}",
+                hint="What lay there is untouched; seed it again.",
+            ) from error
+        landed.append(LandedFile(file.name, file.path, file.rows, file.size, not there, file.notices))
+    return tuple(landed)
 
 
 def landed_files(connections: Connections, source: str = "forecast") -> list[str]:

@@ -12,6 +12,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -80,6 +81,8 @@ def upload(
     Raises: LandingError if the chunks are not the content that was checked, or S3 holds something else afterwards. Until
     then the object stays as it was, and the parts sent are removed.
     """
+    from botocore.exceptions import BotoCoreError, ClientError
+
     part_bytes = max(part_bytes, -(-content.size // MOST_PARTS))
     _abort_stale(s3, bucket, key)
     upload_id = s3.create_multipart_upload(
@@ -101,7 +104,10 @@ def upload(
             },
         )
     except BaseException:
-        s3.abort_multipart_upload(**this)
+        with suppress(
+            BotoCoreError, ClientError
+        ):  # the reason is on its way up; the parts go as stale ones later
+            s3.abort_multipart_upload(**this)
         raise
     _verify(s3, bucket, key, content, parts)
 
