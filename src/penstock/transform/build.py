@@ -1,0 +1,124 @@
+"""Build the lake, then what is served in Postgres over the tables synced from it.
+
+The serving side needs its synced tables; while one is missing it is not run, and the report says why. Tests run with
+the models they test: a model whose source or parent fails a test is not built.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.connections import Connections
+from penstock.settings import PROJECT_ROOT
+from penstock.transform import dbt
+from penstock.transform.dbt import OnLine, Side
+from penstock.transform.report import SideReport, bytes_scanned, report
+
+SERVING_PATHS = ("path:models/serving", "path:tests/dbt/singular/serving")
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """Both sides. `serving` is None when it was not run; `serving_skipped` then says why."""
+
+    lake: SideReport
+    serving: SideReport | None = None
+    serving_skipped: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether a mart got, changed or lost a row."""
+        return self.lake.rows > 0
+
+
+def build(
+    connections: Connections,
+    *,
+    select: str = "",
+    full_refresh: bool = False,
+    on_line: OnLine | None = None,
+    root: Path = PROJECT_ROOT,
+) -> BuildReport:
+    """Return what was built on both sides.
+
+    select: dbt's own selection syntax; on each side it is narrowed to that side.
+    Raises: BuildError naming what failed.
+    """
+    lake = build_lake(connections, select=select, full_refresh=full_refresh, on_line=on_line, root=root)
+    missing = serving_obstacle(connections, root)
+    if missing:
+        return BuildReport(lake, serving_skipped=missing)
+    return BuildReport(lake, build_serving(connections, select=select, on_line=on_line, root=root))
+
+
+def build_lake(
+    connections: Connections,
+    *,
+    select: str = "",
+    full_refresh: bool = False,
+    on_line: OnLine | None = None,
+    root: Path = PROJECT_ROOT,
+) -> SideReport:
+    """Return what was built on Athena, with the bytes each node scanned."""
+    arguments = ["build", *lake_selection(select), *(["--full-refresh"] if full_refresh else [])]
+    run = dbt.run(connections, Side.LAKE, arguments, on_line=on_line, root=root)
+    return report(run, bytes_scanned(connections, run))
+
+
+def build_serving(
+    connections: Connections, *, select: str = "", on_line: OnLine | None = None, root: Path = PROJECT_ROOT
+) -> SideReport:
+    """Return what was built in Postgres; the synced tables must be there."""
+    return report(
+        dbt.run(connections, Side.NEON, ["build", *serving_selection(select)], on_line=on_line, root=root)
+    )
+
+
+def lake_selection(select: str) -> list[str]:
+    """Return the arguments that narrow a selection to the lake; none, and selectors.yml's default does it."""
+    if not select.split():
+        return []
+    return ["--select", *select.split(), "--exclude", *SERVING_PATHS]
+
+
+def serving_selection(select: str) -> list[str]:
+    """Return the arguments that narrow a selection to the serving side (a comma intersects)."""
+    if not select.split():
+        return []
+    return ["--select", *(f"{part},{path}" for part in select.split() for path in SERVING_PATHS)]
+
+
+def serving_obstacle(connections: Connections, root: Path = PROJECT_ROOT) -> str:
+    """Return why the serving side cannot be built now; empty when it can."""
+    if not connections.database_url:
+        return "no DATABASE_URL is set"
+    wanted = synced_tables(
+        json.loads((dbt.target_path(Side.LAKE, root) / "manifest.json").read_text(encoding="utf-8"))
+    )
+    import psycopg
+
+    with psycopg.connect(connections.database_url) as connection:
+        missing = [
+            table
+            for table in wanted
+            if connection.execute("select to_regclass(%s) is null", (table,)).fetchone() == (True,)
+        ]
+    if missing:
+        return f"Postgres has no {' and no '.join(missing)} yet; `invoke sync` makes it, then build again"
+    return ""
+
+
+def synced_tables(manifest: dict[str, Any]) -> list[str]:
+    """Return schema.table of every table that the serving models read."""
+    sources = manifest["sources"]
+    used = {
+        parent
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["original_file_path"].startswith("models/serving/")
+        for parent in node["depends_on"]["nodes"]
+        if parent in sources
+    }
+    return sorted(f"{sources[parent]['schema']}.{sources[parent]['identifier']}" for parent in used)
