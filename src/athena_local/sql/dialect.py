@@ -6,6 +6,7 @@ arguments, and `functions.py` alone decides what it means or that there is no su
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -15,6 +16,7 @@ from sqlglot.tokens import TokenType
 
 from athena_local.sql.statements import Position
 
+_HOLE = re.compile(r"\{(\d+)\}")
 _SYNTACTIC = {"CAST", "TRY_CAST", "EXTRACT", "LISTAGG", "POSITION", "SUBSTRING", "TRIM", "NORMALIZE"}
 
 
@@ -55,18 +57,21 @@ class DuckDBText(DuckDB):
     INDEX_OFFSET = 0
 
     class Generator(DuckDB.Generator):
-        def source_sql(self, node: Source) -> str:
-            alias = node.args.get("alias")
-            return f"({node.this})" + (f" AS {self.sql(alias)}" if alias else "")
+        TRANSFORMS: ClassVar[dict[Any, Any]] = {
+            **DuckDB.Generator.TRANSFORMS,
+            Source: lambda self, node: _source(self, node),
+            Text: lambda self, node: _text(self, node),
+        }
 
-        def text_sql(self, node: Text) -> str:
-            parts = [self.sql(item) for item in node.expressions]
-            pieces, rest = [], str(node.this)
-            for index, part in enumerate(parts):
-                pieces.append((f"{{{index}}}", part))
-            for mark, part in pieces:
-                rest = rest.replace(mark, part)
-            return rest
+
+def _source(generator: Any, node: Source) -> str:
+    alias = node.args.get("alias")
+    return f"({node.this})" + (f" AS {generator.sql(alias)}" if alias else "")
+
+
+def _text(generator: Any, node: Text) -> str:
+    parts = [generator.sql(item) for item in node.expressions]
+    return _HOLE.sub(lambda match: parts[int(match.group(1))], str(node.this))
 
 
 def start_of(node: exp.Expression) -> int | None:
