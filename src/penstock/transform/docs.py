@@ -26,7 +26,6 @@ from penstock.transform.build import SERVING_PATHS, serving_obstacle
 from penstock.transform.dbt import OnLine, Side
 
 HOST = "127.0.0.1"
-DEFAULT_PORT = 8580
 
 # Where dbt's own page takes its data from, when it is to be one file
 _PLACES = {"manifest": '"MANIFEST.JSON INLINE DATA"', "catalog": '"CATALOG.JSON INLINE DATA"'}
@@ -95,7 +94,7 @@ def write_site(folder: Path, manifest: dict[str, Any], catalog: dict[str, Any]) 
 
 
 @contextmanager
-def serving(folder: Path, port: int = DEFAULT_PORT) -> Iterator[str]:
+def serving(folder: Path, port: int = 0) -> Iterator[str]:
     """Serve the site on loopback while the block runs, and yield its URL; port 0 takes any free one."""
     handler = functools.partial(_QuietHandler, directory=str(folder))
     try:
