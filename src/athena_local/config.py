@@ -44,6 +44,11 @@ class Config:
         return self.data_dir / "catalog.sqlite"
 
     @property
+    def history_path(self) -> Path:
+        """Queries, workgroups and what else Athena itself remembers."""
+        return self.data_dir / "queries.sqlite"
+
+    @property
     def spool_dir(self) -> Path:
         """Scratch: objects on their way to or from S3, and DuckDB's spill files. Emptied at start."""
         return self.data_dir / "spool"

@@ -7,7 +7,7 @@ The engine side (`sql/`, `engine/`, `statements/`, `iceberg/`) knows nothing of 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Statistics:
-    """Bytes as Athena bills them: of the files and columns read, compressed, before any cache."""
+    """Bytes as Athena bills them: of the files and columns read, compressed, before any cache.
+
+    `cutoff_bytes` is the workgroup's BytesScannedCutoffPerQuery; `on_cutoff` is called once it is passed.
+    """
 
     bytes_scanned: int = 0
     rows_scanned: int = 0
+    cutoff_bytes: int | None = None
+    on_cutoff: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,6 +38,13 @@ class Statistics:
         with self._lock:
             self.bytes_scanned += size_bytes
             self.rows_scanned += rows
+            exceeded = self.over_cutoff
+        if exceeded and self.on_cutoff:
+            self.on_cutoff()
+
+    @property
+    def over_cutoff(self) -> bool:
+        return self.cutoff_bytes is not None and self.bytes_scanned > self.cutoff_bytes
 
 
 class Cancellation:
@@ -41,13 +53,13 @@ class Cancellation:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._lock = threading.Lock()
-        self._callbacks: list = []  # type: ignore[type-arg]
+        self._callbacks: list[Callable[[], None]] = []
 
     @property
     def requested(self) -> bool:
         return self._event.is_set()
 
-    def on_cancel(self, callback) -> None:  # type: ignore[no-untyped-def]
+    def on_cancel(self, callback: Callable[[], None]) -> None:
         with self._lock:
             self._callbacks.append(callback)
             fire = self._event.is_set()

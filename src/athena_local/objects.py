@@ -1,6 +1,7 @@
 """S3 as the engine sees it: whole objects, ranges, listings, uploads from and downloads to the spool, batch deletes.
 
-The only module of the package that calls S3. Paths are `s3://bucket/key` (also s3a:// and s3n://, as tables in the wild have them).
+The only module of the package that calls S3. Paths are `s3://bucket/key`; s3a:// and s3n://, as tables in the wild have
+them, mean the same.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class S3Object:
     size: int
     etag: str
     modified: datetime.datetime
+
+
+S3Objects = list[S3Object]  # within the class below `list` is a method
 
 
 def split_path(path: str) -> tuple[str, str]:
@@ -72,7 +76,7 @@ class ObjectStore:
                     item["LastModified"],
                 )
 
-    def list_data(self, location: str) -> list[S3Object]:
+    def list_data(self, location: str) -> S3Objects:
         """Return the objects that are a table's or partition's data: all below the location, hidden and empty ones aside.
 
         Hidden as for Hive: any path element below the location that begins with '_' or '.'.

@@ -1,0 +1,199 @@
+"""Glue's databases, tables and table versions. What has no meaning here (CatalogId, TransactionId) is taken and ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from athena_local.catalog import Catalog, CatalogError, EntityNotFoundError
+from athena_local.protocol.wire import Record, operation, page, required, without
+
+PAGE_SIZE = 100
+INVALID = "InvalidInputException"
+
+# in a Table answer but not in a TableInput
+_TABLE_OUTPUT_ONLY = (
+    "DatabaseName",
+    "CreateTime",
+    "UpdateTime",
+    "CreatedBy",
+    "CatalogId",
+    "VersionId",
+    "IsRegisteredWithLakeFormation",
+)
+
+
+class GlueService:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    # databases
+
+    @operation("CreateDatabase")
+    def create_database(self, request: Record) -> Record:
+        self._catalog.create_database(required(request, "DatabaseInput"))
+        return {}
+
+    @operation("GetDatabase")
+    def get_database(self, request: Record) -> Record:
+        return {"Database": self._catalog.get_database(required(request, "Name"))}
+
+    @operation("GetDatabases")
+    def get_databases(self, request: Record) -> Record:
+        databases, more = page(
+            self._catalog.get_databases(), request, key=_by_name, limit=PAGE_SIZE, error=INVALID
+        )
+        return {"DatabaseList": databases, **more}
+
+    @operation("UpdateDatabase")
+    def update_database(self, request: Record) -> Record:
+        self._catalog.update_database(required(request, "Name"), required(request, "DatabaseInput"))
+        return {}
+
+    @operation("DeleteDatabase")
+    def delete_database(self, request: Record) -> Record:
+        self._catalog.delete_database(required(request, "Name"))
+        return {}
+
+    # tables
+
+    @operation("CreateTable")
+    def create_table(self, request: Record) -> Record:
+        table = without(required(request, "TableInput"), _TABLE_OUTPUT_ONLY)
+        self._catalog.create_table(required(request, "DatabaseName"), table)
+        return {}
+
+    @operation("GetTable")
+    def get_table(self, request: Record) -> Record:
+        return {
+            "Table": self._catalog.get_table(required(request, "DatabaseName"), required(request, "Name"))
+        }
+
+    @operation("GetTables")
+    def get_tables(self, request: Record) -> Record:
+        tables = self._catalog.get_tables(required(request, "DatabaseName"), request.get("Expression"))
+        chosen, more = page(tables, request, key=_by_name, limit=PAGE_SIZE, error=INVALID)
+        if wanted := set(request.get("AttributesToGet") or ()):
+            names = {"NAME": ("Name",), "TABLE_TYPE": ("Name", "TableType")}
+            kept = {name for one in wanted for name in names.get(one, ())} | {"DatabaseName"}
+            chosen = [{name: table[name] for name in kept if name in table} for table in chosen]
+        return {"TableList": chosen, **more}
+
+    @operation("UpdateTable")
+    def update_table(self, request: Record) -> Record:
+        self._catalog.update_table(
+            required(request, "DatabaseName"),
+            without(required(request, "TableInput"), _TABLE_OUTPUT_ONLY),
+            version_id=request.get("VersionId"),
+            skip_archive=bool(request.get("SkipArchive")),
+        )
+        return {}
+
+    @operation("DeleteTable")
+    def delete_table(self, request: Record) -> Record:
+        self._catalog.delete_table(required(request, "DatabaseName"), required(request, "Name"))
+        return {}
+
+    @operation("BatchDeleteTable")
+    def batch_delete_table(self, request: Record) -> Record:
+        database = required(request, "DatabaseName")
+
+        def delete(name: str) -> None:
+            self._catalog.delete_table(database, name)
+
+        return {"Errors": each(required(request, "TablesToDelete"), delete, lambda name: {"TableName": name})}
+
+    # versions
+
+    @operation("GetTableVersions")
+    def get_table_versions(self, request: Record) -> Record:
+        versions = self._catalog.get_table_versions(
+            required(request, "DatabaseName"), required(request, "TableName")
+        )
+        newest_first = 10**12
+        chosen, more = page(
+            versions,
+            request,
+            key=lambda table: str(newest_first - int(table["VersionId"])),
+            limit=PAGE_SIZE,
+            error=INVALID,
+        )
+        return {"TableVersions": [_version(table) for table in chosen], **more}
+
+    @operation("GetTableVersion")
+    def get_table_version(self, request: Record) -> Record:
+        versions = self._catalog.get_table_versions(
+            required(request, "DatabaseName"), required(request, "TableName")
+        )
+        wanted = request.get("VersionId") or versions[0]["VersionId"]
+        found = [table for table in versions if table["VersionId"] == wanted]
+        if not found:
+            raise EntityNotFoundError(f"Table version {wanted} not found.")
+        return {"TableVersion": _version(found[0])}
+
+    @operation("DeleteTableVersion")
+    def delete_table_version(self, request: Record) -> Record:
+        self._catalog.delete_table_version(
+            required(request, "DatabaseName"), required(request, "TableName"), required(request, "VersionId")
+        )
+        return {}
+
+    @operation("BatchDeleteTableVersion")
+    def batch_delete_table_version(self, request: Record) -> Record:
+        database, table = required(request, "DatabaseName"), required(request, "TableName")
+
+        def delete(version_id: str) -> None:
+            self._catalog.delete_table_version(database, table, version_id)
+
+        def name(version_id: str) -> Record:
+            return {"TableName": table, "VersionId": version_id}
+
+        return {"Errors": each(required(request, "VersionIds"), delete, name)}
+
+    # what a catalog without permissions, statistics and functions has to say
+
+    @operation("GetTags")
+    def get_tags(self, _request: Record) -> Record:
+        return {"Tags": {}}
+
+    @operation("GetUserDefinedFunctions")
+    def get_user_defined_functions(self, _request: Record) -> Record:
+        return {"UserDefinedFunctions": []}
+
+    @operation("GetPartitionIndexes")
+    def get_partition_indexes(self, _request: Record) -> Record:
+        return {"PartitionIndexDescriptorList": []}
+
+    @operation("GetColumnStatisticsForTable")
+    def get_column_statistics_for_table(self, request: Record) -> Record:
+        self._catalog.get_table(required(request, "DatabaseName"), required(request, "TableName"))
+        return {"ColumnStatisticsList": [], "Errors": []}
+
+    @operation("GetColumnStatisticsForPartition")
+    def get_column_statistics_for_partition(self, request: Record) -> Record:
+        self._catalog.get_partition(
+            required(request, "DatabaseName"),
+            required(request, "TableName"),
+            required(request, "PartitionValues"),
+        )
+        return {"ColumnStatisticsList": [], "Errors": []}
+
+
+def each(items: list[Any], action: Callable[[Any], object], name: Callable[[Any], Record]) -> list[Record]:
+    """Apply `action` to each item and return an error entry, with what `name` says, for each it refused."""
+    errors = []
+    for item in items:
+        try:
+            action(item)
+        except CatalogError as error:
+            detail = {"ErrorCode": error.code, "ErrorMessage": str(error)}
+            errors.append({**name(item), "ErrorDetail": detail})
+    return errors
+
+
+def _by_name(record: Record) -> str:
+    return str(record["Name"])
+
+
+def _version(table: Record) -> Record:
+    return {"Table": table, "VersionId": table["VersionId"]}

@@ -1,0 +1,128 @@
+"""Glue's partitions, one by one and in batches; a batch reports what it refused and does the rest, as on AWS."""
+
+from __future__ import annotations
+
+import json
+
+from athena_local.catalog import Catalog, EntityNotFoundError
+from athena_local.protocol.glue import INVALID, each
+from athena_local.protocol.wire import Record, ServiceError, operation, page, required, without
+
+PAGE_SIZE = 1000
+# entries of one batch request, https://docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html and its sisters
+MAX_CREATED, MAX_UPDATED, MAX_DELETED, MAX_READ = 100, 100, 25, 1000
+
+
+class GluePartitionService:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    @operation("GetPartition")
+    def get_partition(self, request: Record) -> Record:
+        database, table = _table(request)
+        return {
+            "Partition": self._catalog.get_partition(database, table, required(request, "PartitionValues"))
+        }
+
+    @operation("GetPartitions")
+    def get_partitions(self, request: Record) -> Record:
+        found = self._catalog.get_partitions(*_table(request), request.get("Expression"))
+        if segment := request.get("Segment"):
+            total, number = segment["TotalSegments"], segment["SegmentNumber"]
+            found = [one for index, one in enumerate(found) if index % total == number]
+        chosen, more = page(found, request, key=_by_values, limit=PAGE_SIZE, error=INVALID)
+        if request.get("ExcludeColumnSchema"):
+            chosen = [_without_columns(one) for one in chosen]
+        return {"Partitions": chosen, **more}
+
+    @operation("BatchGetPartition")
+    def batch_get_partition(self, request: Record) -> Record:
+        database, table = _table(request)
+        self._catalog.get_table(database, table)
+        found = []
+        for wanted in _limited(request, "PartitionsToGet", MAX_READ):
+            try:
+                found.append(self._catalog.get_partition(database, table, wanted["Values"]))
+            except EntityNotFoundError:
+                continue  # Glue leaves out what is not there
+        return {"Partitions": found, "UnprocessedKeys": []}
+
+    @operation("CreatePartition")
+    def create_partition(self, request: Record) -> Record:
+        self._catalog.create_partitions(*_table(request), [required(request, "PartitionInput")])
+        return {}
+
+    @operation("BatchCreatePartition")
+    def batch_create_partition(self, request: Record) -> Record:
+        database, table = _table(request)
+        self._catalog.get_table(database, table)
+
+        def create(partition_input: Record) -> None:
+            self._catalog.create_partitions(database, table, [partition_input])
+
+        return {"Errors": each(_limited(request, "PartitionInputList", MAX_CREATED), create, _named)}
+
+    @operation("UpdatePartition")
+    def update_partition(self, request: Record) -> Record:
+        self._catalog.update_partition(
+            *_table(request), required(request, "PartitionValueList"), required(request, "PartitionInput")
+        )
+        return {}
+
+    @operation("BatchUpdatePartition")
+    def batch_update_partition(self, request: Record) -> Record:
+        database, table = _table(request)
+
+        def update(entry: Record) -> None:
+            self._catalog.update_partition(
+                database, table, entry["PartitionValueList"], entry["PartitionInput"]
+            )
+
+        def name(entry: Record) -> Record:
+            return {"PartitionValueList": entry["PartitionValueList"]}
+
+        return {"Errors": each(_limited(request, "Entries", MAX_UPDATED), update, name)}
+
+    @operation("DeletePartition")
+    def delete_partition(self, request: Record) -> Record:
+        self._catalog.delete_partition(*_table(request), required(request, "PartitionValues"))
+        return {}
+
+    @operation("BatchDeletePartition")
+    def batch_delete_partition(self, request: Record) -> Record:
+        database, table = _table(request)
+
+        def delete(wanted: Record) -> None:
+            self._catalog.delete_partition(database, table, wanted["Values"])
+
+        return {"Errors": each(_limited(request, "PartitionsToDelete", MAX_DELETED), delete, _named)}
+
+
+def _table(request: Record) -> tuple[str, str]:
+    return required(request, "DatabaseName"), required(request, "TableName")
+
+
+def _limited(request: Record, name: str, maximum: int) -> list[Record]:
+    entries: list[Record] = required(request, name)
+    if len(entries) > maximum:
+        raise ServiceError(
+            "ValidationException",
+            f"1 validation error detected: Value at '{name[0].lower()}{name[1:]}' failed to satisfy constraint:"
+            f" Member must have length less than or equal to {maximum}",
+        )
+    return entries
+
+
+def _by_values(partition: Record) -> str:
+    return json.dumps(partition["Values"])
+
+
+def _named(entry: Record) -> Record:
+    return {"PartitionValues": entry.get("Values") or []}
+
+
+def _without_columns(partition: Record) -> Record:
+    descriptor = partition.get("StorageDescriptor")
+    if descriptor is None:
+        return partition
+    return {**partition, "StorageDescriptor": without(descriptor, ["Columns"])}

@@ -1,0 +1,278 @@
+"""Runs queries: a few at a time, the rest queued, each ending SUCCEEDED, FAILED or CANCELLED with its reason.
+
+Whatever escapes a statement that is not a QueryError is a defect of this package: the query fails with
+GENERIC_INTERNAL_ERROR, the traceback goes to the log, and the server lives on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from athena_local.config import DEFAULT_DATABASE, ENGINE_VERSION
+from athena_local.context import Cancellation, QueryContext, Statistics
+from athena_local.errors import OTHER, SYSTEM, QueryCancelledError, QueryError
+from athena_local.queries.history import History, Record
+from athena_local.queries.results import ResultStore, StoredResult, result_suffix
+
+if TYPE_CHECKING:
+    from athena_local.catalog import Catalog
+    from athena_local.config import Config
+    from athena_local.objects import ObjectStore
+
+log = logging.getLogger(__name__)
+
+CUTOFF_REASON = "Query cancelled! : Bytes scanned limit was exceeded"
+STOPPED_REASON = "Query cancelled by user"
+SHUTDOWN_REASON = "Query cancelled: the server is stopping"
+_DML_WORDS = ("select", "with", "insert", "merge", "update", "delete", "values", "table", "(")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A StartQueryExecution that passed the protocol's checks. `output_location` ends in '/'."""
+
+    sql: str
+    workgroup: str
+    output_location: str
+    database: str | None = None
+    catalog: str | None = None
+    parameters: tuple[str, ...] = ()
+    cutoff_bytes: int | None = None
+    result_configuration: Record = field(default_factory=dict)
+
+
+@dataclass
+class _Query:
+    """A query that has not ended. `statement` is None when `failure` says why it has none."""
+
+    submission: Submission
+    record: Record
+    statement: Any
+    failure: Exception | None
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    cancel_reason: str = STOPPED_REASON
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Executor:
+    """Thread-safe; one a server."""
+
+    def __init__(
+        self, config: Config, catalog: Catalog, objects: ObjectStore, history: History, results: ResultStore
+    ) -> None:
+        self._config, self._catalog, self._objects = config, catalog, objects
+        self._history, self._results = history, results
+        self._pool = ThreadPoolExecutor(config.max_running_queries, thread_name_prefix="query")
+        self._live: dict[str, _Query] = {}
+        self._futures: set[Any] = set()
+        self._lock = threading.Lock()
+
+    def submit(self, submission: Submission, token: str | None = None) -> str:
+        """Queue a query and return its id; the same token and submission return the first one's."""
+        statement, failure = _parse(submission.sql)
+        record = _new_record(submission, statement)
+        query_id = self._history.add(record, asdict(submission), token)
+        if query_id != record["QueryExecutionId"]:
+            return query_id
+        query = _Query(submission, record, statement, failure)
+        with self._lock:
+            self._live[query_id] = query
+            future = self._pool.submit(self._run, query)
+            self._futures.add(future)
+        future.add_done_callback(self._forget)
+        return query_id
+
+    def stop(self, query_id: str, reason: str = STOPPED_REASON) -> None:
+        """Ask a query to stop; one that waits in the queue ends at once, one that has ended stays as it is."""
+        query = self._live.get(query_id)
+        if query is None:
+            return
+        query.cancel_reason = reason
+        query.cancellation.request()
+        with query.lock:
+            if query.record["Status"]["State"] == "QUEUED":
+                self._end(query, "CANCELLED", reason)
+
+    @property
+    def idle(self) -> bool:
+        with self._lock:
+            return not self._futures
+
+    def close(self, timeout_seconds: float = 10.0) -> bool:
+        """Cancel everything and wait; False when something is still running after the timeout."""
+        for query_id in list(self._live):
+            self.stop(query_id, SHUTDOWN_REASON)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return not wait(list(self._futures), timeout_seconds).not_done
+
+    def _forget(self, future: Any) -> None:
+        with self._lock:
+            self._futures.discard(future)
+        if not future.cancelled() and future.exception() is not None:
+            log.error("a query could not be recorded", exc_info=future.exception())
+
+    def _run(self, query: _Query) -> None:
+        record, status = query.record, query.record["Status"]
+        with query.lock:
+            if status["State"] != "QUEUED":
+                return
+            status["State"] = "RUNNING"
+            record["Local"]["Started"] = time.time()
+            self._history.save(record)
+        context = self._context(query)
+        state, reason, stored, error = "SUCCEEDED", "", StoredResult(), None
+        try:
+            stored = self._execute(query, context)
+        except QueryCancelledError:
+            state = "CANCELLED"
+        except QueryError as raised:
+            state, reason, error = "FAILED", str(raised), raised
+        except Exception as raised:
+            state, error = "FAILED", _internal_error(raised, record["QueryExecutionId"])
+            reason = str(error)
+        if context.statistics.over_cutoff and (state != "SUCCEEDED" or stored.manifest_location is None):
+            state, error, reason = "CANCELLED", None, CUTOFF_REASON
+        elif query.cancellation.requested and state != "SUCCEEDED":
+            state, error, reason = "CANCELLED", None, query.cancel_reason
+        _fill_statistics(record, context.statistics, stored)
+        with query.lock:
+            self._end(query, state, reason, error)
+
+    def _context(self, query: _Query) -> QueryContext:
+        submission = query.submission
+        statistics = Statistics(cutoff_bytes=submission.cutoff_bytes, on_cutoff=query.cancellation.request)
+        return QueryContext(
+            query.record["QueryExecutionId"],
+            self._config,
+            self._catalog,
+            self._objects,
+            (submission.database or DEFAULT_DATABASE).lower(),
+            submission.output_location,
+            statistics,
+            query.cancellation,
+            submission.parameters,
+        )
+
+    def _execute(self, query: _Query, context: QueryContext) -> StoredResult:
+        from athena_local.statements import execute
+
+        if query.failure is not None:
+            raise query.failure
+        result = execute(query.statement, context)
+        query.record["Local"]["Executed"] = time.time()
+        try:
+            return self._results.store(
+                context.query_id, query.record["ResultConfiguration"]["OutputLocation"], result
+            )
+        finally:
+            if result.batches is not None and hasattr(result.batches, "close"):
+                result.batches.close()
+
+    def _end(self, query: _Query, state: str, reason: str, error: QueryError | None = None) -> None:
+        record, now = query.record, time.time()
+        status = record["Status"]
+        status.update(State=state, CompletionDateTime=now)
+        if reason:
+            status["StateChangeReason"] = reason
+        if error is not None:
+            status["AthenaError"] = {
+                "ErrorCategory": error.category,
+                "ErrorType": error.error_type,
+                "Retryable": error.retryable,
+                "ErrorMessage": str(error),
+            }
+        _fill_timings(record, now)
+        self._history.save(record)
+        self._live.pop(record["QueryExecutionId"], None)
+
+
+def _parse(sql: str) -> tuple[Any, Exception | None]:
+    """Return (statement, None), or (None, why there is none): such a query gets an id and fails, as any other."""
+    from athena_local.sql import parse_statement
+
+    try:
+        return parse_statement(sql), None
+    except Exception as raised:
+        return None, raised
+
+
+def _new_record(submission: Submission, statement: Any) -> Record:
+    query_id, now = str(uuid.uuid4()), time.time()
+    if statement is None:
+        is_dml = submission.sql.lstrip().lower().startswith(_DML_WORDS)
+        kind, subkind = ("DML", "SELECT") if is_dml else ("DDL", "")
+    else:
+        kind, subkind = statement.statement_type, statement.substatement_type
+    location = submission.output_location + query_id + result_suffix(kind, subkind)
+    context = {"Database": submission.database, "Catalog": submission.catalog}
+    record: Record = {
+        "QueryExecutionId": query_id,
+        "Query": submission.sql,
+        "StatementType": kind,
+        "ResultConfiguration": {**submission.result_configuration, "OutputLocation": location},
+        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+        "QueryExecutionContext": {key: value.lower() for key, value in context.items() if value},
+        "Status": {"State": "QUEUED", "SubmissionDateTime": now},
+        "Statistics": {},
+        "WorkGroup": submission.workgroup,
+        "EngineVersion": {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": ENGINE_VERSION},
+        "Local": {},
+    }
+    if subkind:
+        record["SubstatementType"] = subkind
+    if submission.parameters:
+        record["ExecutionParameters"] = list(submission.parameters)
+    return record
+
+
+def _fill_statistics(record: Record, statistics: Statistics, stored: StoredResult) -> None:
+    record["Statistics"]["DataScannedInBytes"] = statistics.bytes_scanned
+    if stored.manifest_location:
+        record["Statistics"]["DataManifestLocation"] = stored.manifest_location
+    record["Local"]["RowsScanned"] = statistics.rows_scanned
+    record["Local"]["Result"] = asdict(stored)
+
+
+def _fill_timings(record: Record, ended: float) -> None:
+    submitted = record["Status"]["SubmissionDateTime"]
+    started = record["Local"].get("Started", ended)
+    executed = record["Local"].get("Executed", ended)
+    record["Statistics"].setdefault("DataScannedInBytes", 0)
+    record["Statistics"].update(
+        QueryQueueTimeInMillis=_millis(started - submitted),
+        EngineExecutionTimeInMillis=_millis(executed - started),
+        ServiceProcessingTimeInMillis=_millis(ended - executed),
+        TotalExecutionTimeInMillis=_millis(ended - submitted),
+        ResultReuseInformation={"ReusedPreviousResult": False},
+    )
+
+
+def _millis(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _internal_error(raised: Exception, query_id: str) -> QueryError:
+    """Return how an unforeseen exception ends a query; S3's own answers are told as such."""
+    with contextlib.suppress(ImportError):
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(raised, ClientError):
+            code = raised.response.get("Error", {}).get("Code", "")
+            bucket = raised.response.get("Error", {}).get("BucketName", "")
+            return QueryError(
+                "HIVE_FILESYSTEM_ERROR", f"S3 answered {code} {bucket}: {raised}".strip(), category=OTHER
+            )
+        if isinstance(raised, BotoCoreError):
+            log.error("query=%s S3 cannot be reached: %s", query_id, raised)
+            return QueryError(
+                "HIVE_FILESYSTEM_ERROR", f"S3 cannot be reached: {raised}", category=SYSTEM, retryable=True
+            )
+    log.error("query=%s ended in an unforeseen exception", query_id, exc_info=raised)
+    return QueryError("GENERIC_INTERNAL_ERROR", f"{type(raised).__name__}: {raised}", category=SYSTEM)
