@@ -1,4 +1,4 @@
-"""Which values may be assigned to which columns without a cast: Trino's implicit coercions, as INSERT, UPDATE and MERGE apply them."""
+"""Which values may be assigned to which columns without a cast: Trino's implicit coercions for INSERT, UPDATE and MERGE."""
 
 from __future__ import annotations
 

@@ -138,16 +138,20 @@ def snapshot_updates(table: IcebergTable, changes: Changes) -> tuple[TableUpdate
         2, table.io.new_output(location), snapshot_id, parent, sequence, AVRO_CODEC
     ) as output:
         output.add_manifests(manifests)
-    snapshot = Snapshot(
-        snapshot_id=snapshot_id,
-        parent_snapshot_id=parent,
-        sequence_number=sequence,
-        timestamp_ms=max(int(time.time() * 1000), metadata.last_updated_ms),
-        manifest_list=location,
-        summary=_summary(table, changes, previous),
-        schema_id=metadata.current_schema_id,
+    snapshot = Snapshot.model_validate(
+        {
+            "snapshot-id": snapshot_id,
+            "parent-snapshot-id": parent,
+            "sequence-number": sequence,
+            "timestamp-ms": max(int(time.time() * 1000), metadata.last_updated_ms),
+            "manifest-list": location,
+            "summary": _summary(table, changes, previous),
+            "schema-id": metadata.current_schema_id,
+        }
     )
-    reference = SetSnapshotRefUpdate(snapshot_id=snapshot_id, type="branch", ref_name=MAIN_BRANCH)
+    reference = SetSnapshotRefUpdate.model_validate(
+        {"snapshot-id": snapshot_id, "type": "branch", "ref-name": MAIN_BRANCH}
+    )
     return (AddSnapshotUpdate(snapshot=snapshot), reference)
 
 

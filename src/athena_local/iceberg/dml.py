@@ -17,6 +17,7 @@ from athena_local.errors import QueryError
 from athena_local.iceberg import scan as scans
 from athena_local.iceberg.coerce import check_assignable
 from athena_local.iceberg.commit import Changes, check_writable, commit_changes
+from athena_local.iceberg.scan import scalar
 from athena_local.iceberg.schema import duckdb_type, text
 from athena_local.iceberg.table import clean_on_failure, pinned
 from athena_local.iceberg.write import write_data, write_deletes
@@ -100,8 +101,7 @@ def _delete_all(session: Session, table: IcebergTable) -> StatementResult:
     planned = scans.plan(table)
     deletes = {item.file_path: item for _, applied in planned.files for item in applied}
     if deletes:
-        row = session.execute(f"SELECT count(*) FROM {scans.to_sql(session, planned)}").fetchone()
-        count = int(row[0]) if row else 0
+        count = scalar(session, f"SELECT count(*) FROM {scans.to_sql(session, planned)}")
     else:
         count = sum(item.record_count for item, _ in planned.files)
     removed = [*planned.by_path.values(), *deletes.values()]
@@ -159,7 +159,7 @@ def merge(session: Session, statement: Merge, table: Record) -> StatementResult:
         kind = from_iceberg(field.field_type)
         cases = []
         for (clause, assignments), condition in zip(clauses, conditions, strict=True):
-            unchanged = _column(alias, field.name) if clause.action == "update" else exp.null()
+            unchanged = _column(alias, field.name) if clause.action == "update" else exp.Null()
             cases.append((condition, _cast(dict(assignments).get(field.name, unchanged), kind)))
         columns.append(_alias(_case([c for c, _ in cases], [v for _, v in cases]), field.name))
     name = _materialize(session, joined(_select(columns)))
@@ -182,14 +182,16 @@ def _clause_assignments(table: IcebergTable, clause: MergeClause) -> list[Assign
 
 
 def _clause_condition(alias: str, clause: MergeClause) -> exp.Expression:
-    absent = exp.Is(this=_column(alias, scans.POSITION), expression=exp.null())
-    condition: exp.Expression = exp.not_(absent) if clause.matched else absent
-    return exp.and_(condition, clause.condition.copy()) if clause.condition is not None else condition
+    absent = exp.Is(this=_column(alias, scans.POSITION), expression=exp.Null())
+    condition: exp.Expression = exp.Not(this=absent) if clause.matched else absent
+    if clause.condition is None:
+        return condition
+    return exp.And(this=condition, expression=exp.Paren(this=clause.condition.copy()))
 
 
 def _refuse_multiple_matches(session: Session, name: str) -> None:
     sql = f"SELECT 1 FROM {name} WHERE {_PATH} IS NOT NULL GROUP BY {_PATH}, {_POSITION} HAVING count(*) > 1 LIMIT 1"
-    if session.execute(sql).fetchone():
+    if session.execute(sql).fetchall():
         raise QueryError(
             "MERGE_TARGET_ROW_MULTIPLE_MATCHES", "One MERGE target table row matched more than one source row"
         )
@@ -230,15 +232,15 @@ def _materialize(session: Session, query: exp.Select) -> str:
 def _apply(
     session: Session, table: IcebergTable, name: str, written: str | None, changed: str = "TRUE"
 ) -> StatementResult:
-    """Commit the changes listed in a temporary table: rows with a path are deleted, those that `written` selects are added."""
-    row = session.execute(f"SELECT count(*) FROM {name} WHERE {changed}").fetchone()
-    count = int(row[0]) if row else 0
+    """Commit what a temporary table lists: rows with a path are deleted, those that `written` selects are added."""
+    count = scalar(session, f"SELECT count(*) FROM {name} WHERE {changed}")
     if not count:
         return _counted(0)
-    positions = session.execute(
+    positions = _positions(
+        session,
         f"SELECT {_PATH} AS file_path, {_POSITION} AS pos FROM {name} "
-        f"WHERE {_PATH} IS NOT NULL AND {changed} ORDER BY {_PATH}, {_POSITION}"
-    ).to_arrow_table()
+        f"WHERE {_PATH} IS NOT NULL AND {changed} ORDER BY {_PATH}, {_POSITION}",
+    )
     with clean_on_failure(session.context, table):
         changes = Changes()
         if written is not None:
@@ -248,6 +250,13 @@ def _apply(
             _mark_deleted(session, table, positions, changes)
         commit_changes(session.context, table, changes)
     return _counted(count, changes.added)
+
+
+def _positions(session: Session, sql: str) -> pa.Table:
+    import pyarrow as pa
+
+    schema = pa.schema([("file_path", pa.string()), ("pos", pa.int64())])
+    return pa.Table.from_batches((batch.cast(schema) for batch in session.batches(sql)), schema)
 
 
 def _mark_deleted(session: Session, table: IcebergTable, positions: pa.Table, changes: Changes) -> None:
@@ -286,10 +295,9 @@ def _emptied(session: Session, planned: scans.Plan, counts: dict[str, int]) -> s
             emptied.add(data_file.file_path)
         elif count + sum(item.record_count for item in deletes) >= data_file.record_count:
             paths = ", ".join(text(item.file_path) for item in deletes)
-            row = session.execute(
-                f"SELECT count(DISTINCT pos) FROM read_parquet([{paths}]) WHERE file_path = {text(data_file.file_path)}"
-            ).fetchone()
-            if row and row[0] + count == data_file.record_count:
+            where = f"file_path = {text(data_file.file_path)}"
+            known = scalar(session, f"SELECT count(DISTINCT pos) FROM read_parquet([{paths}]) WHERE {where}")
+            if known + count == data_file.record_count:
                 emptied.add(data_file.file_path)
     return emptied
 

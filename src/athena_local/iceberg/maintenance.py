@@ -95,7 +95,7 @@ def vacuum(session: Session, statement: Vacuum, table: Record) -> StatementResul
     if not expired:
         return StatementResult(lines=[])
     before = _files_of(loaded, {item.snapshot_id for item in loaded.metadata.snapshots})
-    update = RemoveSnapshotsUpdate(snapshot_ids=sorted(expired))
+    update = RemoveSnapshotsUpdate.model_validate({"snapshot-ids": sorted(expired)})
     fresh = tables.commit(context, loaded, (update,))
     kept = _files_of(fresh, {item.snapshot_id for item in fresh.metadata.snapshots})
     context.objects.delete(sorted(before - kept))

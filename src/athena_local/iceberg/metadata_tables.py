@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pyiceberg.conversions import from_bytes
+from pyiceberg.types import PrimitiveType
 
 from athena_local.errors import QueryError
 from athena_local.iceberg import scan as scans
@@ -187,7 +188,7 @@ def _bounds(table: IcebergTable, bounds: dict[int, bytes] | None) -> list[tuple[
             field = table.schema.find_field(field_id)
         except ValueError:
             continue  # a column dropped since, or a delete file's own
-        if field.field_type.is_primitive:
+        if isinstance(field.field_type, PrimitiveType):
             found.append((field_id, str(from_bytes(field.field_type, raw))))
     return found
 

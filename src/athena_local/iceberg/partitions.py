@@ -155,6 +155,7 @@ def _bucket_function(connection: duckdb.DuckDBPyConnection, kind: IcebergType, t
     import duckdb
     import pyarrow as pa
     import pyarrow.compute as pc
+    from duckdb.func import FunctionNullHandling, PythonUDFType
 
     if isinstance(kind, (types.StringType, types.BinaryType)):
         parameter, apply = "BLOB", transform.transform(types.BinaryType())
@@ -180,8 +181,8 @@ def _bucket_function(connection: duckdb.DuckDBPyConnection, kind: IcebergType, t
             bucket,
             [duckdb.sqltype(parameter)],
             duckdb.sqltype("INTEGER"),
-            type="arrow",
-            null_handling="special",
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
         )
     except duckdb.Error as error:
         if "already" not in str(error):

@@ -32,11 +32,14 @@ def to_filter(predicate: exp.Expression | None, schema: Schema) -> ice.BooleanEx
     """Return an expression that is true wherever the predicate may be."""
     if predicate is None:
         return ice.AlwaysTrue()
-    found = _convert(predicate, schema)
+    try:
+        found = _convert(predicate, schema)
+    except RecursionError:  # hundreds of ORs: pruning is not worth more than that
+        found = None
     return found if found is not None else ice.AlwaysTrue()
 
 
-def _convert(node: exp.Expression, schema: Schema) -> ice.BooleanExpression | None:
+def _convert(node: Any, schema: Schema) -> ice.BooleanExpression | None:
     if isinstance(node, exp.Paren):
         return _convert(node.this, schema)
     if isinstance(node, exp.And):
@@ -55,7 +58,7 @@ def _convert(node: exp.Expression, schema: Schema) -> ice.BooleanExpression | No
         return _in(node, schema)
     if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
         field = _field(node.this, schema)
-        return ice.IsNull(field.name) if field else None
+        return ice.IsNull(term=ice.Reference(field.name)) if field else None
     return None
 
 
@@ -75,7 +78,9 @@ def _in(node: exp.In, schema: Schema) -> ice.BooleanExpression | None:
     if field is None:
         return None
     values = [_literal(value, field.field_type) for value in node.expressions]
-    return None if any(value is None for value in values) else ice.In(field.name, set(values))
+    if any(value is None for value in values):
+        return None
+    return ice.In(term=ice.Reference(field.name), values=set(values))
 
 
 def _field(node: exp.Expression, schema: Schema) -> types.NestedField | None:

@@ -115,6 +115,11 @@ def resolve(table: IcebergTable, as_of: AsOf | None) -> int | None:
     return reference.snapshot_id
 
 
+def scalar(session: Session, sql: str) -> int:
+    """Return the one number a query gives. Every row is fetched: DuckDB wants a result finished before the next."""
+    return int(session.execute(sql).fetchall()[0][0])
+
+
 def to_sql(session: Session, planned: Plan) -> str:
     """Return the parenthesised select of a plan."""
     parts = []
@@ -177,6 +182,7 @@ def _modified(session: Session) -> str:
     import duckdb
     import pyarrow as pa
     import pyarrow.compute as pc
+    from duckdb.func import PythonUDFType
 
     known: dict[str, Any] = {}
 
@@ -195,7 +201,11 @@ def _modified(session: Session) -> str:
         duckdb.CatalogException, duckdb.NotImplementedException
     ):  # made by an earlier scan
         session.connection.create_function(
-            name, modified, [duckdb.sqltype("VARCHAR")], duckdb.sqltype("TIMESTAMPTZ"), type="arrow"
+            name,
+            modified,
+            [duckdb.sqltype("VARCHAR")],
+            duckdb.sqltype("TIMESTAMPTZ"),
+            type=PythonUDFType.ARROW,
         )
     return f'{name}("{PATH}")'
 

@@ -1,6 +1,7 @@
 """Schemas: from Athena's columns to Iceberg's and back, and the two forms DuckDB wants field ids in.
 
-What Athena refuses for Iceberg is refused here: a timestamp that is not of precision 6 in a new table, and types Iceberg has not.
+What Athena refuses for Iceberg is refused here: a timestamp of another precision than 6 in a new table, and types that
+Iceberg has not.
 """
 
 from __future__ import annotations

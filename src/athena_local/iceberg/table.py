@@ -59,7 +59,7 @@ _TABLE_INPUT_KEYS = (
 
 
 class CommitConflictError(QueryError):
-    """Somebody else committed first. dbt-athena retries on it, and so may a caller whose change does not depend on what was read."""
+    """Somebody else committed first. dbt-athena tries again, and so may any change that does not depend on what was read."""
 
     def __init__(self, database: str, name: str) -> None:
         super().__init__(

@@ -21,6 +21,7 @@ from pyiceberg.typedef import Record as Partition
 from athena_local.config import MAX_OPEN_PARTITIONS
 from athena_local.errors import QueryError
 from athena_local.iceberg import partitions
+from athena_local.iceberg.scan import scalar
 from athena_local.iceberg.schema import field_ids, leaves, text
 from athena_local.types import quote
 
@@ -87,8 +88,7 @@ def _counted(session: Session, source: str, keys: list[str], table: IcebergTable
     session.execute(f"CREATE TEMP TABLE {name} AS {source}")
     listed = ", ".join(keys)
     sql = f"SELECT count(*) FROM (SELECT DISTINCT {listed} FROM {name} LIMIT {MAX_OPEN_PARTITIONS + 1})"
-    row = session.execute(sql).fetchone()
-    if row and row[0] > MAX_OPEN_PARTITIONS:
+    if scalar(session, sql) > MAX_OPEN_PARTITIONS:
         raise _too_many(table)
     return f"SELECT * FROM {name}"
 
