@@ -65,7 +65,7 @@ COLUMNS = {"ColumnInfo": [{"Name": "n", "Type": "bigint"}, {"Name": "s", "Type":
 
 
 def test_run_pages_of_rows_returns_all_without_the_header() -> None:
-    pages = [
+    pages: list[dict[str, Any]] = [
         {
             "ResultSet": {"ResultSetMetadata": COLUMNS, "Rows": [row("n", "s"), row("1", "a")]},
             "UpdateCount": 0,

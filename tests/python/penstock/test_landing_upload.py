@@ -1,4 +1,4 @@
-"""Uploads against a real S3 API: whole or not at all, verified, never twice. In buckets of their own, apart from other tests."""
+"""Uploads against a real S3 API: whole or not at all, verified, never twice. In buckets apart from other tests."""
 
 from __future__ import annotations
 
