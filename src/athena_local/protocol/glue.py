@@ -114,7 +114,7 @@ class GlueService:
         chosen, more = page(
             versions,
             request,
-            key=lambda table: str(newest_first - int(table["VersionId"])),
+            key=lambda table: f"{newest_first - int(table['VersionId']):013}",
             limit=PAGE_SIZE,
             error=INVALID,
         )

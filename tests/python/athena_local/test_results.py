@@ -172,8 +172,9 @@ def test_store_of_a_failing_stream_leaves_nothing(objects: ObjectStore, lake: st
         yield pa.record_batch({"n": [1]})
         raise RuntimeError("gone")
 
+    result = StatementResult([ResultColumn("n", "bigint")], failing())
+    store = ResultStore(objects, tmp_path)
     with pytest.raises(RuntimeError, match="gone"):
-        result = StatementResult([ResultColumn("n", "bigint")], failing())
-        ResultStore(objects, tmp_path).store("q", f"{lake}q.csv", result)
+        store.store("q", f"{lake}q.csv", result)
     assert list(objects.list(lake)) == []
     assert list(tmp_path.iterdir()) == []
