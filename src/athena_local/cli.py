@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -61,6 +62,8 @@ def _serve(config: Config) -> int:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
     )
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again once it has stopped
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     shown = f"[{host}]" if ":" in host else host
     print(f"athena-local: http://{shown}:{port} (S3 at {config.s3_endpoint})", flush=True)
     server.run(sockets=[listener])
