@@ -8,10 +8,9 @@ final as (
         business_date,
         state,
         count(*) as record_count,
-        count(distinct restaurant_id) as restaurant_count,
-        sum(y_05) as total_y_05,
-        sum(y_50) as total_y_50,
-        sum(y_95) as total_y_95
+        cast(sum(y_05) as numeric(18, 2)) as total_y_05,
+        cast(sum(y_50) as numeric(18, 2)) as total_y_50,
+        cast(sum(y_95) as numeric(18, 2)) as total_y_95
     from forecast
     group by
         business_date,

@@ -33,6 +33,8 @@ FAILED = frozenset({"error", "fail", "runtime error"})
 SHOWN_FAILURES = 10
 SHOWN_LINES = 30  # of dbt's own output, when it ended before it could say which node failed
 
+# The `dbt` command, whatever PATH says; as `-m dbt.cli.main` Python warns that it was imported twice.
+_MAIN = "from dbt.cli.main import cli; cli()"
 _CLOCK = re.compile(r"^\d\d:\d\d:\d\d\s{1,2}")
 
 
@@ -124,7 +126,7 @@ def _command(
     environment = connections.environment
     name = environment.lake_dbt_target if side is Side.LAKE else environment.neon_dbt_target
     return [
-        *(sys.executable, "-m", "dbt.cli.main", *arguments),
+        *(sys.executable, "-c", _MAIN, *arguments),
         *("--project-dir", str(root), "--profiles-dir", str(root / "profiles"), "--target", name),
         *("--target-path", str(folder), "--log-path", str(folder / "logs"), "--no-use-colors"),
     ]
@@ -255,4 +257,8 @@ def _failure(side: Side, arguments: Sequence[str], failed: Sequence[NodeResult],
 
 
 def _indented(text: str) -> str:
-    return "\n    ".join(line.strip() for line in text.splitlines() if line.strip())
+    """Return a message of dbt's without its trail of macros, which says nothing to who wrote the model."""
+    lines = [line.strip() for line in text.splitlines()]
+    return "\n    ".join(
+        line for line in lines if line and not line.startswith(("> in macro", "> called by"))
+    )
