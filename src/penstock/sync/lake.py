@@ -1,0 +1,213 @@
+"""An Iceberg table of the lake as the sync sees it: one Glue call for where it stands, then its metadata straight from S3.
+
+Nothing here asks Athena. PyIceberg reads manifests and is imported only when there are some to read.
+Refused by name: a table that is not Iceberg, equality deletes and deletion vectors (Athena writes position deletes).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import posixpath
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from penstock.connections import Connections
+from penstock.errors import PlanError, SyncError
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import ManifestFile
+
+# Manifests read at a time: 1 to 32. They are small, so the wait is S3's; more than 8 gains nothing on two cores.
+MANIFEST_THREADS = 8
+
+
+class LakeObjects:
+    """The lake's objects by s3:// location. `requests` lists every location read, `bytes_read` their sizes."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._client: Any = None
+        self.requests: list[str] = []
+        self.bytes_read = 0
+
+    def read(self, location: str) -> bytes:
+        """Return a whole object; raises FileNotFoundError when it is not there."""
+        bucket, key = split(location)
+        self._client = self._client or self._connections.client("s3")
+        try:
+            body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self._client.exceptions.NoSuchKey as error:
+            raise FileNotFoundError(location) from error
+        self.requests.append(location)
+        self.bytes_read += len(body)
+        return body
+
+
+def split(location: str) -> tuple[str, str]:
+    """Return bucket and key of an s3:// location."""
+    parsed = urlparse(location)
+    if parsed.scheme not in ("s3", "s3a", "s3n") or not parsed.netloc:
+        raise PlanError(f"'{location}' is no S3 location.")
+    return parsed.netloc, location.split("://", 1)[1].partition("/")[2]
+
+
+def locate(glue: Any, database: str, table: str) -> str:
+    """Return the current metadata location: one GetTable, all that a sync with nothing to do asks of the lake."""
+    name = f"{database}.{table}"
+    try:
+        parameters = glue.get_table(DatabaseName=database, Name=table)["Table"].get("Parameters") or {}
+    except glue.exceptions.EntityNotFoundException:
+        raise PlanError(f"{name} is not in the lake.", hint="Run `invoke build` first.") from None
+    if parameters.get("table_type", "").upper() != "ICEBERG" or "metadata_location" not in parameters:
+        raise PlanError(f"{name} is not an Iceberg table; only Iceberg tables are synced.")
+    return str(parameters["metadata_location"])
+
+
+@dataclass(frozen=True)
+class LakeFile:
+    """A live data file, or a position delete file, of one snapshot."""
+
+    location: str
+    size: int
+    rows: int
+    spec_id: int
+    partition: tuple[Any, ...]
+    sequence: int
+    deletes: bool
+
+
+class LakeTable:
+    """One version of a table's metadata."""
+
+    def __init__(self, objects: LakeObjects, metadata_location: str) -> None:
+        self.objects = objects
+        self.metadata_location = metadata_location
+        raw = objects.read(metadata_location)
+        if posixpath.basename(metadata_location).startswith("gz.") or ".gz." in posixpath.basename(
+            metadata_location
+        ):
+            raw = gzip.decompress(raw)
+        self._metadata: dict[str, Any] = json.loads(raw)
+        self._entries: dict[str, list[LakeFile]] = {}
+        if self._metadata["format-version"] not in (1, 2):
+            raise PlanError(
+                f"Iceberg format version {self._metadata['format-version']} is not read; Athena writes version 2."
+            )
+
+    @property
+    def uuid(self) -> str:
+        return str(self._metadata["table-uuid"])
+
+    @property
+    def snapshot_id(self) -> int | None:
+        """The current snapshot; None for a table never written to."""
+        current = self._metadata.get("current-snapshot-id")
+        return None if current is None or current == -1 else int(current)
+
+    def fields(self, snapshot_id: int | None = None) -> list[dict[str, Any]]:
+        """Return the columns (JSON fields) of the current schema, or of the one a snapshot was written with."""
+        wanted = self._metadata.get("current-schema-id", 0)
+        if snapshot_id is not None:
+            wanted = (self._snapshot(snapshot_id) or {}).get("schema-id", wanted)
+        schemas = self._metadata.get("schemas") or [self._metadata["schema"]]
+        return next(schema["fields"] for schema in schemas if schema.get("schema-id", 0) == wanted)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The default partition spec."""
+        wanted = self._metadata.get("default-spec-id", 0)
+        return next(spec for spec in self._metadata["partition-specs"] if spec["spec-id"] == wanted)
+
+    def knows(self, snapshot_id: int | None) -> bool:
+        """Whether the snapshot is in the table's history (not expired). A table never written to has none to lose."""
+        return snapshot_id is None or self._snapshot(snapshot_id) is not None
+
+    def _snapshot(self, snapshot_id: int) -> dict[str, Any] | None:
+        for snapshot in self._metadata.get("snapshots", []):
+            if snapshot["snapshot-id"] == snapshot_id:
+                return dict(snapshot)
+        return None
+
+    def manifests(self, snapshot_id: int | None) -> dict[str, ManifestFile]:
+        """Return the snapshot's manifests by location; raises FileNotFoundError when they were cleaned away."""
+        snapshot = None if snapshot_id is None else self._snapshot(snapshot_id)
+        if snapshot is None:
+            return {}
+        from pyiceberg.manifest import read_manifest_list
+
+        found = read_manifest_list(_input(self.objects, snapshot["manifest-list"]))
+        return {manifest.manifest_path: manifest for manifest in found}
+
+    def files(self, manifests: Iterable[ManifestFile]) -> Iterator[LakeFile]:
+        """Yield the live files of these manifests, reading each manifest once."""
+        wanted = list(manifests)
+        unread = [manifest for manifest in wanted if manifest.manifest_path not in self._entries]
+        with ThreadPoolExecutor(MANIFEST_THREADS) as pool:
+            for manifest, found in zip(unread, pool.map(self._read, unread), strict=True):
+                self._entries[manifest.manifest_path] = found
+        for manifest in wanted:
+            yield from self._entries[manifest.manifest_path]
+
+    def _read(self, manifest: ManifestFile) -> list[LakeFile]:
+        from pyiceberg.manifest import DataFileContent
+
+        found = []
+        for entry in manifest.fetch_manifest_entry(_file_io(self.objects), discard_deleted=True):
+            file = entry.data_file
+            if file.content == DataFileContent.EQUALITY_DELETES or str(file.file_format).upper().endswith(
+                "PUFFIN"
+            ):
+                raise PlanError(
+                    f"{file.file_path} holds equality deletes or deletion vectors, which are not read."
+                )
+            if not str(file.file_format).upper().endswith("PARQUET"):
+                raise PlanError(f"{file.file_path} is not Parquet; only Parquet is synced.")
+            record = file.partition
+            found.append(
+                LakeFile(
+                    location=file.file_path,
+                    size=file.file_size_in_bytes,
+                    rows=file.record_count,
+                    spec_id=manifest.partition_spec_id,
+                    partition=tuple(record[i] for i in range(len(record))),
+                    sequence=entry.sequence_number or 0,
+                    deletes=file.content == DataFileContent.POSITION_DELETES,
+                )
+            )
+        return found
+
+
+def _file_io(objects: LakeObjects) -> Any:
+    """Return a PyIceberg FileIO over the lake's objects; its own would import another S3 client."""
+    from pyiceberg.io import FileIO, InputFile, OutputFile
+
+    class Input(InputFile):
+        def __len__(self) -> int:
+            return len(objects.read(self.location))
+
+        def exists(self) -> bool:
+            raise NotImplementedError
+
+        def open(self, seekable: bool = True) -> Any:  # noqa: ARG002 - bytes in memory always are
+            return io.BytesIO(objects.read(self.location))
+
+    class ReadOnly(FileIO):
+        def new_input(self, location: str) -> InputFile:
+            return Input(location)
+
+        def new_output(self, location: str) -> OutputFile:
+            raise SyncError(f"The sync never writes to the lake, and was asked to write {location}.")
+
+        def delete(self, location: str | InputFile | OutputFile) -> None:
+            raise SyncError(f"The sync never deletes from the lake, and was asked to delete {location}.")
+
+    return ReadOnly()
+
+
+def _input(objects: LakeObjects, location: str) -> Any:
+    return _file_io(objects).new_input(location)

@@ -1,0 +1,183 @@
+"""The synced table's shape: created as declared, converged where that loses nothing, refused by name where it would.
+
+A new table is `id serial` + the lake's columns + created_at, updated_at, with the natural key unique. On an existing
+one, missing columns and indexes are added and types widened, in a short transaction of their own before any data
+moves, so that readers never wait for a load. SchemaDriftError: a column that was synced is gone from the lake or
+renamed, a type was narrowed, the key changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from penstock.errors import PlanError, SchemaDriftError
+from penstock.sync.columns import Column, SqlType, parse_declared, quoted
+from penstock.sync.declaration import OWN_COLUMNS, Declaration, Index
+from penstock.sync.state import Connection, SyncState
+
+_STAMPS = ("created_at", "updated_at")
+
+
+def table_name(declaration: Declaration) -> str:
+    return f"{quoted(declaration.schema)}.{quoted(declaration.table)}"
+
+
+def exists(connection: Connection, declaration: Declaration) -> bool:
+    row = connection.execute("select to_regclass(%s) is not null", [table_name(declaration)]).fetchone()
+    return row == (True,)
+
+
+def check_columns(declaration: Declaration, columns: Sequence[Column]) -> None:
+    """Raises PlanError where the declaration and the lake's columns do not fit together."""
+    names = {column.name for column in columns}
+    for name in OWN_COLUMNS:
+        if name in names:
+            raise PlanError(
+                f"{declaration.model}: column '{name}' is the synced table's own; rename it in the model."
+            )
+    for index in declaration.indexes:
+        for name in index.columns:
+            if name not in names:
+                raise PlanError(
+                    f"{declaration.model}: meta.sync.indexes names column '{name}', which is not in the lake."
+                )
+
+
+def check_drift(declaration: Declaration, columns: Sequence[Column], state: SyncState | None) -> None:
+    """Compare with what was synced last; raises SchemaDriftError for a lost or renamed column or another key."""
+    if state is None:
+        return
+    now = {column.name: column for column in columns}
+    renamed = {column.field_id: column.name for column in columns}
+    for before in state.columns:
+        if before["name"] in now:
+            continue
+        became = renamed.get(before["field_id"])
+        what = f"was renamed to '{became}'" if became else "is gone"
+        raise SchemaDriftError(
+            f"{declaration.lake}: column '{before['name']}' {what}, and {declaration.target} still has it.",
+            hint="Put it back in the model, or drop the Postgres table and sync it anew.",
+        )
+    if state.key != declaration.key:
+        raise SchemaDriftError(
+            f"{declaration.target}: the key was ({', '.join(state.key)}) and is now ({', '.join(declaration.key)}).",
+            hint="Sync into a table of another name, or drop this one: a changed key makes every row another row.",
+        )
+
+
+def create(connection: Connection, declaration: Declaration, columns: Sequence[Column]) -> None:
+    """Create the empty table without keys and indexes: they are built after the load, which is far cheaper."""
+    lines = ["id serial not null", *(f"{quoted(column.name)} {column.sql}" for column in columns)]
+    lines += [f"{name} timestamp default current_timestamp" for name in _STAMPS]
+    if declaration.schema != "public":
+        connection.execute(f"create schema if not exists {quoted(declaration.schema)}".encode())
+    connection.execute(f"create table {table_name(declaration)} ({', '.join(lines)})".encode())
+
+
+def index(connection: Connection, declaration: Declaration) -> None:
+    """Build the new table's primary key, natural key and declared indexes."""
+    connection.execute(f"alter table {table_name(declaration)} add primary key (id)".encode())
+    _add_key(connection, declaration)
+    for wanted in declaration.indexes:
+        connection.execute(_index_sql(declaration, wanted).encode())
+
+
+def converge(connection: Connection, declaration: Declaration, columns: Sequence[Column]) -> list[str]:
+    """Bring an existing table to the declared shape; returns what was done. The caller holds the lock and commits."""
+    found = _actual(connection, declaration)
+    table = table_name(declaration)
+    done: list[str] = []
+
+    def alter(clause: str) -> None:
+        connection.execute(f"alter table {table} {clause}".encode())
+        done.append(clause)
+
+    for column in columns:
+        name = quoted(column.name)
+        if column.name not in found:
+            if column.not_null:
+                raise SchemaDriftError(
+                    f"{declaration.target} lacks column '{column.name}', which is declared not null; only nullable columns"
+                    " are added to a table with rows.",
+                    hint="Declare it nullable first, sync, then declare it not null.",
+                )
+            alter(f"add column {name} {column.sql}")
+            continue
+        actual, not_null = found[column.name]
+        if actual != column.type.sql:
+            if not _widens(actual, column.type):
+                raise SchemaDriftError(
+                    f"{declaration.target}: column '{column.name}' is {actual} and cannot become {column.type.sql}:"
+                    " that could lose values.",
+                    hint="Declare the type it has in meta.sync.columns, or change the column by hand.",
+                )
+            alter(f"alter column {name} type {column.type.sql}")
+        if column.not_null != not_null:
+            alter(f"alter column {name} {'set' if column.not_null else 'drop'} not null")
+    for name in _STAMPS:
+        if name not in found:
+            alter(f"add column {name} timestamp default current_timestamp")
+    if not _has_key(connection, declaration):
+        done.append(_add_key(connection, declaration))
+    for wanted in declaration.indexes:
+        row = connection.execute(
+            "select to_regclass(%s) is null",
+            [f"{quoted(declaration.schema)}.{quoted(index_name(declaration, wanted))}"],
+        ).fetchone()
+        if row == (True,):
+            connection.execute(_index_sql(declaration, wanted).encode())
+            done.append(f"index {index_name(declaration, wanted)}")
+    return done
+
+
+def index_name(declaration: Declaration, wanted: Index) -> str:
+    """Return the index's name: table and columns, and a digest of its condition or of what Postgres would cut off."""
+    name = "_".join((declaration.table, *wanted.columns))
+    if wanted.where:
+        name += "_" + sha256(wanted.where.encode()).hexdigest()[:6]
+    if len(name) > 59:
+        name = name[:50] + "_" + sha256(name.encode()).hexdigest()[:8]
+    return f"{name}_idx"
+
+
+def _index_sql(declaration: Declaration, wanted: Index) -> str:
+    columns = ", ".join(map(quoted, wanted.columns))
+    where = f" where {wanted.where}" if wanted.where else ""
+    return f"create index {quoted(index_name(declaration, wanted))} on {table_name(declaration)} ({columns}){where}"
+
+
+def _add_key(connection: Connection, declaration: Declaration) -> str:
+    name = f"{declaration.table[:59]}_key"
+    columns = ", ".join(map(quoted, declaration.key))
+    connection.execute(
+        f"alter table {table_name(declaration)} add constraint {quoted(name)} unique ({columns})".encode()
+    )
+    return f"unique ({columns})"
+
+
+def _has_key(connection: Connection, declaration: Declaration) -> bool:
+    """Whether a unique index over just the key's columns, whatever their order, holds for all rows."""
+    row = connection.execute(
+        "select exists (select 1 from pg_index as i where i.indrelid = %s::regclass and i.indisunique and i.indpred is null"
+        " and i.indisvalid and (select array_agg(a.attname::text order by a.attname::text) from pg_attribute as a"
+        " where a.attrelid = i.indrelid and a.attnum = any(i.indkey)) = %s and i.indnkeyatts = %s)",
+        [table_name(declaration), sorted(declaration.key), len(declaration.key)],
+    ).fetchone()
+    return row == (True,)
+
+
+def _actual(connection: Connection, declaration: Declaration) -> dict[str, tuple[str, bool]]:
+    rows = connection.execute(
+        "select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+        [table_name(declaration)],
+    ).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def _widens(actual: str, wanted: SqlType) -> bool:
+    try:
+        return wanted.widens(parse_declared(actual)[0])
+    except ValueError:
+        return False
