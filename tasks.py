@@ -202,9 +202,9 @@ def query(_: Context, sql: str, target: str = "") -> None:
 @told
 def docs(_: Context, serve: bool = False, port: int = 0, target: str = "") -> None:
     """Write the dbt docs site of both sides (lineage from source to serving, columns of both catalogs)."""
-    from penstock.commands import data
+    from penstock.commands import docs as site
 
-    data.docs(_connect(target), serve=serve, port=port)
+    site.docs(_connect(target), serve=serve, port=port)
 
 
 @task(help={"rows": "Rows of the generated data set."})

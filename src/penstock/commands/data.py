@@ -1,4 +1,4 @@
-"""invoke seed, build, sync, freshness, query, docs: the main job for a person."""
+"""invoke seed, build, sync, freshness, query: the main job for a person."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 from penstock import console
 from penstock.connections import Connections, connect
-from penstock.errors import LandingError
+from penstock.errors import BuildError, LandingError
 from penstock.settings import Settings
 
 if TYPE_CHECKING:
     from penstock.landing.seed import Progress, SeedReport
+    from penstock.sync.run import Progress as SyncProgress
+    from penstock.sync.run import SyncReport
+    from penstock.transform.build import BuildReport
+    from penstock.transform.report import SideReport
 
 # seed
 
@@ -97,3 +101,165 @@ def show_seeded(report: SeedReport) -> None:
     ]
     console.show_table(f"Landed in {report.location}", ["file", "rows", "size", ""], rows, right=[1, 2])
     console.success(f"{report.table} is readable on Athena ({report.seconds:.1f} s). Next: invoke build")
+
+
+# build
+
+
+def build(connections: Connections, *, select: str, full_refresh: bool) -> None:
+    from penstock.transform.build import build as build_models
+
+    show_built(build_models(connections, select=select, full_refresh=full_refresh, on_line=console.note))
+
+
+def show_built(report: BuildReport) -> None:
+    show_side(report.lake, "Lake, on Athena")
+    if report.serving is not None:
+        show_side(report.serving, "Serving, in Postgres")
+    else:
+        console.note(f"The serving side was not built: {report.serving_skipped}.")
+    if not report.changed:
+        console.success("Nothing new in the lake: no mart was changed.")
+    else:
+        console.success(f"{report.lake.rows:,} rows written in the lake. Next: invoke sync")
+
+
+def show_side(side: SideReport, title: str) -> None:
+    """Print rows, seconds and bytes scanned a model, and the tests in one line."""
+    rows = [
+        (
+            node.name,
+            node.status,
+            "" if node.rows is None else f"{node.rows:,}",
+            f"{node.seconds:.1f}",
+            "" if node.bytes_scanned is None else console.size(node.bytes_scanned),
+        )
+        for node in side.models
+    ]
+    console.show_table(
+        title, ["model", "status", "rows written", "seconds", "scanned"], rows, right=[2, 3, 4]
+    )
+    passed = sum(node.status == "pass" for node in side.tests)
+    scanned = sum(node.bytes_scanned or 0 for node in side.tests)
+    told = f"{passed} of {len(side.tests)} tests passed"
+    console.note(f"{told}, scanning {console.size(scanned)}; {side.seconds:.1f} s in all")
+
+
+# sync
+
+
+def sync(connections: Connections, *, select: str, full: bool) -> None:
+    show_synced(run_sync(connections, select=select, full=full))
+
+
+def run_sync(connections: Connections, *, select: str = "", full: bool = False) -> list[SyncReport]:
+    """Sync what the lake's manifest declares, behind a progress bar."""
+    from penstock.sync.declaration import declarations
+    from penstock.sync.run import sync as sync_tables
+    from penstock.transform.dbt import Side, target_path
+
+    connections.postgres_url()
+    manifest = target_path(Side.LAKE) / "manifest.json"
+    chosen = declarations(manifest, [name for name in select.replace(",", " ").split() if name])
+    with console.progress_bar() as bar:
+        shown: tuple[str, str] = ("", "")
+        done = 0
+
+        def progress(now: SyncProgress) -> None:
+            nonlocal shown, done
+            if (now.table, now.step) != shown:
+                shown, done = (now.table, now.step), 0
+                bar.start(f"{now.table}: {now.step}", now.total or None)
+            bar.advance(now.rows - done)
+            done = now.rows
+
+        reports = sync_tables(connections, chosen, full=full, progress=progress)
+        bar.finish()
+    return reports
+
+
+def show_synced(reports: list[SyncReport]) -> None:
+    rows = [
+        (
+            report.table,
+            report.mode,
+            len(report.partitions),
+            console.size(report.bytes_read),
+            f"{report.inserted:,}",
+            f"{report.updated:,}",
+            f"{report.deleted:,}",
+            f"{report.unchanged:,}",
+            f"{sum(report.seconds.values()):.2f}",
+        )
+        for report in reports
+    ]
+    columns = [
+        "table",
+        "mode",
+        "partitions",
+        "read",
+        "inserted",
+        "updated",
+        "deleted",
+        "unchanged",
+        "seconds",
+    ]
+    console.show_table("Lake to Postgres", columns, rows, right=range(2, 9))
+    for report in reports:
+        console.note(f"{report.table}: {report.reason}" if report.reason else f"{report.table}: done")
+    if all(report.mode == "nothing" for report in reports):
+        console.success("Nothing new in the lake: Postgres is as it was.")
+    else:
+        console.success("Postgres equals the lake, counted and checksummed before the commit.")
+
+
+# freshness, query
+
+
+def freshness(connections: Connections) -> None:
+    """Print how old each landed source is; raises BuildError for a stale one, so that a schedule notices."""
+    from penstock.transform.freshness import freshness as ask
+
+    report = ask(connections)
+    rows = [
+        (
+            found.source,
+            found.status,
+            found.landed_at,
+            f"{found.age_seconds / 3600:.1f} h",
+            found.late_after,
+            found.stale_after,
+        )
+        for found in report.sources
+    ]
+    console.show_table(
+        "Freshness",
+        ["source", "status", "last landed (UTC)", "age", "late after", "stale after"],
+        rows,
+        right=[3],
+    )
+    if report.stale:
+        names = ", ".join(found.source for found in report.stale)
+        raise BuildError(f"Stale: {names}.", hint="Land the missing files: invoke seed --file …")
+
+
+def query(connections: Connections, question: str) -> None:
+    """Print the rows of a statement or an analysis, the bytes it scanned and what Athena would charge for it."""
+    from penstock.lake.query import query as ask
+
+    answer = ask(connections, question)
+    result = answer.result
+    figures = [
+        index
+        for index, kind in enumerate(result.types)
+        if kind in NUMERIC_TYPES or kind.startswith("decimal")
+    ]
+    if result.columns:
+        console.show_table(answer.analysis, result.columns, result.rows, right=figures)
+    console.note(
+        f"{len(result.rows):,} rows, {result.seconds:.2f} s, {console.size(result.bytes_scanned)} scanned, "
+        f"{console.dollars(result.bytes_scanned)} on Athena"
+    )
+
+
+NUMERIC_TYPES = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "real", "double", "decimal"})
