@@ -1,6 +1,6 @@
 """athena_local, the local Athena with its Glue catalog: how it is started, and where its catalog lies.
 
-It is told one address, that of S3, and is started again when that address has changed.
+It is told one address, that of S3, and is started again when that address or the region has changed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ class AthenaLocal:
     name = "athena_local"
     start_seconds = 60.0
 
-    def __init__(self, folder: Path, s3_endpoint: str) -> None:
+    def __init__(self, folder: Path, s3_endpoint: str, region: str) -> None:
         self.folder = folder
         self.s3_endpoint = s3_endpoint
+        self.region = region
         self.data = (folder / "athena",)
         self.marker = ("athena_local", str(folder / "athena"))
 
@@ -31,7 +32,7 @@ class AthenaLocal:
                 *(sys.executable, "-P", "-m", "athena_local"),
                 *("--s3-endpoint", self.s3_endpoint),
                 *("--data-dir", str(self.data[0])),
-                *("--host", HOST, "--port", str(port)),
+                *("--host", HOST, "--port", str(port), "--region", self.region),
             ),
         )
 

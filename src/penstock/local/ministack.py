@@ -33,8 +33,18 @@ class Ministack:
     def command(self, port: int) -> Command:
         objects, state = self.data
         return Command(
-            # -P: a module lying in the caller's folder must not shadow a package; -X only marks the process as ours
-            argv=(sys.executable, "-P", "-X", self.marker[0], "-m", "ministack"),
+            # -P: a module lying in the caller's folder must not shadow a package; -X only marks the process as ours,
+            # and makes another region another command line, so that it is started again
+            argv=(
+                sys.executable,
+                "-P",
+                "-X",
+                self.marker[0],
+                "-X",
+                f"region={self.region}",
+                "-m",
+                "ministack",
+            ),
             env={
                 "BIND_HOST": HOST,
                 "GATEWAY_PORT": str(port),

