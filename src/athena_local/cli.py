@@ -20,6 +20,9 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 MIN_MEMORY_BYTES = 256 * 1024**2  # DuckDB's hash joins and sorts need some room before they can spill
 SHUTDOWN_SECONDS = 5
+KEEP_ALIVE_SECONDS = (
+    120  # past the pause between two polls of a patient client, so that it reuses its connection
+)
 DATA_DIR_IN_USE = 3
 
 
@@ -60,6 +63,7 @@ def _serve(config: Config) -> int:
             access_log=False,
             lifespan="on",
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
     )
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again once it has stopped
