@@ -1,0 +1,106 @@
+"""Run a command to its end and tell what it took: wall seconds and peak resident memory of the process itself."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.errors import PenstockError
+
+# ru_maxrss is in kB on Linux and in bytes on macOS (getrusage(2) of each)
+_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+SAMPLE_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Took:
+    seconds: float
+    peak_bytes: int
+    output: str = ""
+
+
+def command(
+    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Took:
+    """Run a command; return what it took.
+
+    Raises: PenstockError with the command's own words when it fails.
+    """
+    started = time.perf_counter()
+    with subprocess.Popen(
+        arguments,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        raise PenstockError(f"{arguments[0]} ended with {process.returncode}:\n{output}")
+    return Took(seconds, usage.ru_maxrss * _MAXRSS_BYTES, output)
+
+
+@contextmanager
+def peak_of(pid: int) -> Iterator[list[int]]:
+    """Sample a running process while the block runs; the list's only entry is its peak resident memory in bytes."""
+    peak, stop = [0], threading.Event()
+
+    def sample() -> None:
+        while not stop.wait(SAMPLE_SECONDS):
+            told = subprocess.run(
+                ["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True
+            ).stdout.split()
+            if told:
+                peak[0] = max(peak[0], int(told[0]) * 1024)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One measurement against its floor: medians over the rounds, and the ratio of the medians."""
+
+    name: str
+    ours: tuple[Took, ...]
+    floor: tuple[Took, ...]
+    limit: float
+
+    @property
+    def ours_seconds(self) -> float:
+        return statistics.median(took.seconds for took in self.ours)
+
+    @property
+    def floor_seconds(self) -> float:
+        return statistics.median(took.seconds for took in self.floor)
+
+    @property
+    def ratio(self) -> float:
+        return self.ours_seconds / self.floor_seconds
+
+    @property
+    def ours_peak(self) -> int:
+        return max(took.peak_bytes for took in self.ours)
+
+    @property
+    def floor_peak(self) -> int:
+        return max(took.peak_bytes for took in self.floor)
