@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from penstock.landing import exact
 from penstock.landing.duplicates import ROWS_IN_MEMORY, KeyHashes, Repeats, hashed
 from penstock.landing.fast import FastCheck, Keys, text_numbers
-from penstock.landing.faults import Fault, Faults
+from penstock.landing.faults import SHOWN, Fault, Faults
 from penstock.landing.normalize import BOM, Normalizer
 from penstock.landing.reading import BLOCK_BYTES, Block, blocks, landed_name
 from penstock.sources.declaration import Source
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# Fewer lines than these go to the exact check at once: below, calling the fast one costs more than it saves.
+_EXACT_LINES = 500
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -133,9 +135,17 @@ class _Check:
         lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
         if lines == data.count(b"\n") and (keys := self.fast.keys(data)) is not None:
             return keys, np.arange(block.line, block.line + lines)
+        if lines > _EXACT_LINES:
+            return self._keys_of_parts(block, faults)
         good = list(exact.rows(self.source, self.path.name, block, faults))
         columns = [_integers([row.key[index] for row in good]) for index in range(len(self.source.key))]
         return columns, np.array([row.line for row in good], np.int64)
+
+    def _keys_of_parts(self, block: Block, faults: Faults) -> tuple[Keys, NDArray[np.int64]]:
+        normalizer = Normalizer(self.source)
+        found = [self._keys(part, normalizer.normal(part.data), faults) for part in _split(block)]
+        columns = [np.concatenate(parts) for parts in zip(*(keys for keys, _ in found), strict=True)]
+        return columns, np.concatenate([lines for _, lines in found])
 
     def _add_repeats(self, keys: KeyHashes) -> None:
         suspects, surplus = keys.repeated()
@@ -150,11 +160,13 @@ class _Check:
             if rows is None:
                 return
             columns, lines = self._keys(*rows, faults=ignored)
-            for index, first in repeats.find(columns, lines):
+            again, firsts = repeats.find(columns, lines)
+            for index, first in zip(again[:SHOWN].tolist(), firsts[:SHOWN].tolist(), strict=True):
                 value = ", ".join(
                     self._shown(name, columns[at][index]) for at, name in enumerate(self.source.key)
                 )
-                self._fault(int(lines[index]), named, value, f"is already in line {first:,}")
+                self._fault(int(lines[index]), named, value, f"is already in line {first}")
+            self.faults.count += max(0, len(again) - SHOWN)  # no later row of a block is among the first
         if repeats.full:
             self.faults.count = before + surplus
 
@@ -162,6 +174,17 @@ class _Check:
         if self.source.columns[self.source.position(name)].type == "date":
             return date.fromordinal(int(number) + _EPOCH).isoformat()
         return str(int(number))
+
+
+def _split(block: Block) -> Iterator[Block]:
+    """Yield a block's lines in some sixteen parts, so that a fault here does not cost its good neighbours the fast check."""
+    step = len(block.data) // 16 + 1
+    line, start = block.line, 0
+    while start < len(block.data):
+        end = block.data.find(b"\n", start + step) + 1 or len(block.data)
+        yield Block(line, block.data[start:end])
+        line += block.data.count(b"\n", start, end)
+        start = end
 
 
 def _header_end(data: bytes) -> int:

@@ -117,18 +117,19 @@ class Repeats:
 
     def find(
         self, columns: Sequence[NDArray[np.int64]], lines: NDArray[np.int64]
-    ) -> Iterator[tuple[int, int]]:
-        """Yield (index of the row, line of the first row with its key) for rows whose key was met before."""
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Return the rows whose key was met before, by index, and for each the line of the first row with its key."""
         if not len(self._suspects):
-            return
+            return np.empty(0, np.intp), np.empty(0, np.int64)
         hashes = hashed(columns)
         places = np.minimum(np.searchsorted(self._suspects, hashes), len(self._suspects) - 1)
-        candidates = np.flatnonzero(self._suspects[places] == hashes)
-        witnesses = hashed([column[candidates] for column in columns], salt=1)
-        for index, witness in zip(candidates.tolist(), witnesses, strict=True):
-            place = places[index]
-            if not self._line[place]:
-                self._line[place] = lines[index]
-                self._witness[place] = witness
-            elif self._witness[place] == witness:
-                yield index, int(self._line[place])
+        rows = np.flatnonzero(self._suspects[places] == hashes)
+        places = places[rows]
+        witnesses = hashed([column[rows] for column in columns], salt=1)
+        met, first = np.unique(places, return_index=True)
+        first = first[self._line[met] == 0]
+        self._line[places[first]] = lines[rows[first]]
+        self._witness[places[first]] = witnesses[first]
+        again = self._witness[places] == witnesses
+        again[first] = False
+        return rows[again], self._line[places[again]]

@@ -20,6 +20,7 @@ from penstock.sources.declaration import Column, Source
 _INTEGER = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ODD = re.compile(rb'["\\\r]')  # what a normalizer may have to alter inside a line
 _INTEGER_BOUNDS = {"int": 2**31, "bigint": 2**63}
 
 NULL_MARK = "\\N"
@@ -45,7 +46,7 @@ def rows(source: Source, file: str, block: Block, faults: Faults) -> Iterator[Go
     if not lines[-1]:
         lines.pop()
     for number, raw in enumerate(lines, block.line):
-        line = normalizer.normal(raw, first=number == 1)[:-1]
+        line = normalizer.normal(raw)[:-1] if _ODD.search(raw) else raw
         if not line:
             continue
         before = faults.count

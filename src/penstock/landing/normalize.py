@@ -18,6 +18,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from penstock.landing.reading import Block
 from penstock.sources.declaration import Source
 
@@ -72,14 +74,32 @@ class Normalizer:
             data = data.replace(b"\r\n", b"\n")
             self.tally["crlf"] += ends
         if b'"' in data:
-            data, found = self._quoted.subn(rb"\1", data)
-            self.tally["quoted"] += found
+            data = self._unquoted(data)
         if b"\\" in data and self._nullable:
             data = b"\n".join(self._without_null_marks(line) for line in data.split(b"\n"))
         if data.startswith(b"\n") or b"\n\n" in data:
             lines = data.count(b"\n")
             data = re.sub(rb"\n+", b"\n", data).lstrip(b"\n")
             self.tally["blank"] += lines - data.count(b"\n")
+        return data
+
+    def _unquoted(self, data: bytes) -> bytes:
+        """Return lines without the quotes round plain values; at once if all quotes are such, else one by one."""
+        characters = np.frombuffer(data, np.uint8)
+        separators = np.flatnonzero((characters == self._delimiter[0]) | (characters == ord("\n")))
+        quotes = np.flatnonzero(characters == ord('"'))
+        opening, closing = quotes[0::2], quotes[1::2]
+        fields = np.searchsorted(separators, quotes)
+        if (
+            len(opening) == len(closing)
+            and np.array_equal(fields[0::2], fields[1::2])  # a pair lies in one field,
+            and np.array_equal(np.append(-1, separators)[fields[0::2]], opening - 1)  # is its first character
+            and np.array_equal(separators[fields[1::2]], closing + 1)  # and its last
+        ):
+            self.tally["quoted"] += len(opening)
+            return data.translate(None, b'"')
+        data, found = self._quoted.subn(rb"\1", data)
+        self.tally["quoted"] += found
         return data
 
     def _without_null_marks(self, line: bytes) -> bytes:

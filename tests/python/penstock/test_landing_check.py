@@ -21,6 +21,7 @@ from penstock.landing.check import check, normalized
 from penstock.landing.duplicates import KeyHashes, Repeats, hashed
 from penstock.landing.fast import FastCheck
 from penstock.landing.faults import Fault, Faults, refusal
+from penstock.landing.normalize import Normalizer
 from penstock.landing.reading import Block
 from penstock.landing.seed import check_all
 from penstock.sources.forecast import FORECAST
@@ -251,6 +252,23 @@ def test_check_all_one_bad_file_of_two_refuses_both(tmp_path: Path) -> None:
     )
 
 
+def test_check_one_fault_in_a_large_block_is_found_where_it_lies(tmp_path: Path) -> None:
+    synthetic.write(tmp_path / "day.csv", 20_000)
+    lines = (tmp_path / "day.csv").read_text().splitlines()
+    lines[15_000] = lines[15_000].replace("2025-", "2O25-")
+    lines.insert(17_000, "")
+    lines[18_000] = lines[1]
+    (tmp_path / "day.csv").write_text("\n".join(lines))
+
+    found = check(tmp_path / "day.csv", FORECAST)
+
+    assert [(fault.line, fault.problem) for fault in found.faults.first] == [
+        (15_001, "is not a date of the form YYYY-MM-DD"),
+        (18_001, "is already in line 2"),
+    ]
+    assert found.rows == 19_999
+
+
 def test_check_faults_in_later_blocks_have_their_own_lines(tmp_path: Path) -> None:
     lines = [line(day, restaurant_id=str(number)) for number in range(1, 200) for day in (1, 2)]
     lines[300] += ",9"
@@ -312,6 +330,14 @@ def test_check_missing_last_line_end_is_added_and_told(tmp_path: Path) -> None:
 
     assert check(path, FORECAST).notices == ("the last line had no line end and got one",)
     assert landing_bytes(path) == plain
+
+
+@given(st.lists(st.sampled_from(["a", "", '"', ",", "\n", '"a"', '""']), max_size=12).map("".join))
+def test_normalizer_all_quotes_at_once_equals_one_by_one(text: str) -> None:
+    data = f"{text}\n".encode()
+    normalizer = Normalizer(FORECAST)
+
+    assert normalizer._unquoted(data) == normalizer._quoted.sub(rb"\1", data)
 
 
 def test_check_everything_quoted_with_crlf_lands_plain(tmp_path: Path) -> None:
@@ -485,11 +511,33 @@ def test_key_hashes_spilled_to_disk_find_the_same_repeats() -> None:
 def test_repeats_chance_collision_is_no_repeat() -> None:
     first, second = np.array([7], np.int64), np.array([8], np.int64)
     repeats = Repeats(hashed([first]))
-    list(repeats.find([first], np.array([2])))
+    repeats.find([first], np.array([2]))
     repeats._suspects = hashed([second])  # as if 8 had the hash of 7
 
-    assert list(repeats.find([second], np.array([3]))) == []
-    assert list(repeats.find([second], np.array([4]))) == []
+    rows, _ = repeats.find([second], np.array([3]))
+
+    assert rows.tolist() == []
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=6))
+def test_repeats_in_any_order_are_what_a_dictionary_finds(blocks: list[list[int]]) -> None:
+    numbers = [number for block in blocks for number in block]
+    firsts: dict[int, int] = {}
+    expected = []
+    for line_number, number in enumerate(numbers, 2):
+        if number in firsts:
+            expected.append((line_number, firsts[number]))
+        firsts.setdefault(number, line_number)
+
+    suspects = np.unique(hashed([np.array([n for n in numbers if numbers.count(n) > 1], np.int64)]))
+    repeats, start, found = Repeats(suspects), 2, []
+    for block in blocks:
+        lines = np.arange(start, start + len(block))
+        rows, first = repeats.find([np.array(block, np.int64)], lines)
+        found += list(zip(lines[rows].tolist(), first.tolist(), strict=True))
+        start += len(block)
+
+    assert found == expected
 
 
 MEMORY_PROBE = """
