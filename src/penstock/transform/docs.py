@@ -50,12 +50,12 @@ def generate(
 ) -> DocsReport:
     """Write target/docs and return what it shows; the serving side's columns only once its tables are synced."""
     arguments = ["docs", "generate"]
-    dbt.run(connections, Side.LAKE, arguments, on_line=on_line, root=root)
+    dbt.run(connections, Side.LAKE, [*arguments, "--exclude", *SERVING_PATHS], on_line=on_line, root=root)
     manifest = _read(dbt.target_path(Side.LAKE, root) / "manifest.json")
     catalogs = [_read(dbt.target_path(Side.LAKE, root) / "catalog.json")]
     skipped = serving_obstacle(connections, root)
     if not skipped:
-        serving = [*arguments, "--select", *(f"+{path}" for path in SERVING_PATHS[:1])]
+        serving = [*arguments, "--select", SERVING_PATHS[0]]
         dbt.run(connections, Side.NEON, serving, on_line=on_line, root=root)
         catalogs.append(_read(dbt.target_path(Side.NEON, root) / "catalog.json"))
     catalog = merge_catalogs(catalogs, manifest)
