@@ -15,6 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from penstock.connections import Connections
+from penstock.environments import environment
 from penstock.errors import BadInputError, LandingError
 from penstock.landing import exact
 from penstock.landing.check import check, normalized
@@ -23,7 +25,7 @@ from penstock.landing.fast import FastCheck
 from penstock.landing.faults import Fault, Faults, refusal
 from penstock.landing.normalize import Normalizer
 from penstock.landing.reading import Block
-from penstock.landing.seed import check_all
+from penstock.landing.seed import check_all, seed
 from penstock.sources.forecast import FORECAST
 from penstock.synthetic import forecast as synthetic
 
@@ -267,6 +269,19 @@ def test_check_one_fault_in_a_large_block_is_found_where_it_lies(tmp_path: Path)
         (18_001, "is already in line 2"),
     ]
     assert found.rows == 19_999
+
+
+def test_seed_bad_input_asks_nothing_of_aws(tmp_path: Path) -> None:
+    class NoConnections(Connections):
+        def client(self, service: str) -> object:
+            raise AssertionError(f"asked for {service}")
+
+    with pytest.raises(BadInputError):
+        seed(
+            NoConnections(environment("local"), "us-east-2"),
+            "forecast",
+            [written(tmp_path, line(1, state="ZZ"))],
+        )
 
 
 def test_check_faults_in_later_blocks_have_their_own_lines(tmp_path: Path) -> None:
