@@ -17,11 +17,18 @@ ATHENA_DOLLARS_PER_TB = 5.0
 ATHENA_MINIMUM_BYTES = 10_000_000  # Athena bills each query that scans for at least 10 MB
 
 
+PIPE_WIDTH = (
+    160  # columns when stdout is a file or a pipe, where nothing tells a width; no table of ours is wider
+)
+
+
 def out() -> Any:
     """Return the console for results (stdout)."""
+    import sys
+
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def err() -> Any:
@@ -49,11 +56,21 @@ def show_error(error: PenstockError) -> None:
         console.print(f"  [cyan]next:[/cyan] {escape(error.hint)}")
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()) -> None:
+def show_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()
+) -> None:
     """Print a table; `right` names the columns (by index) that hold figures."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     figures = set(right)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index in figures else "left", overflow="fold")

@@ -21,7 +21,7 @@ def up(settings: Settings) -> None:
     connections = _stack(settings).up(console.note)
     console.success("The local stack answers:")
     for name, address in _addresses(connections):
-        console.err().print(f"    {name:<14}{address}")
+        console.err().print(f"    {name:<17}{address}")
     console.note('Other tools join in with: eval "$(invoke env)"')
 
 
