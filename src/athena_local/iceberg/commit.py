@@ -81,12 +81,18 @@ class _DeleteManifestWriter(ManifestWriterV2):
         return {**super()._meta, "content": "deletes"}
 
 
-def commit_changes(context: QueryContext, table: IcebergTable, changes: Changes) -> IcebergTable:
-    """Commit, or raise CommitConflictError having changed nothing. No change commits no snapshot."""
+def commit_changes(
+    context: QueryContext, table: IcebergTable, changes: Changes, *, independent: bool = False
+) -> IcebergTable:
+    """Commit, or raise CommitConflictError having changed nothing. No change commits no snapshot.
+
+    independent: the change holds whatever others committed meanwhile (an INSERT). A MERGE that happens to insert only is
+    not: two of them would each add the row that both found missing.
+    """
     if not changes:
         return table
     check_writable(table)
-    base, append = table.snapshot_id, changes.kind() is Operation.APPEND
+    base = table.snapshot_id
     for attempt in range(APPEND_ATTEMPTS):
         try:
             return _attempt(context, table, changes)
@@ -95,7 +101,7 @@ def commit_changes(context: QueryContext, table: IcebergTable, changes: Changes)
             spec, schema = table.metadata.default_spec_id, table.metadata.current_schema_id
             table = tables.reload(context, table)
             moved = (spec, schema) != (table.metadata.default_spec_id, table.metadata.current_schema_id)
-            if moved or not (append or table.snapshot_id == base):
+            if moved or not (independent or table.snapshot_id == base):
                 raise
     raise CommitConflictError(table.database, table.name)
 

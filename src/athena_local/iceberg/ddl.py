@@ -183,7 +183,9 @@ def _set(properties: dict[str, str], key: str, value: str) -> None:
 def drop_table(session: Session, table: Record) -> StatementResult:
     """Drop the table, then its objects, in that order: a drop that is cut short leaves orphans and not a broken table."""
     context = session.context
-    location = tables.load(context, table).metadata.location
+    location = table["StorageDescriptor"][
+        "Location"
+    ]  # and not the metadata's: a table without metadata can be dropped too
     context.catalog.delete_table(table["DatabaseName"], table["Name"])
     context.objects.delete_prefix(location.rstrip("/") + "/")
     return StatementResult(lines=[])

@@ -49,7 +49,7 @@ def insert(session: Session, statement: Insert, table: Record) -> StatementResul
     check_assignable(given, wanted, "Insert query has mismatched column types", "Query")
     with clean_on_failure(session.context, loaded):
         files = write_data(session, loaded, assigned(translated.sql, translated.columns, names, loaded))
-        commit_changes(session.context, loaded, Changes(added=files))
+        commit_changes(session.context, loaded, Changes(added=files), independent=True)
     return _counted(sum(item.record_count for item in files), files)
 
 

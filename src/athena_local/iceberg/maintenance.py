@@ -1,7 +1,7 @@
 """OPTIMIZE and VACUUM: fewer and fuller files, and an end to snapshots nobody needs.
 
 OPTIMIZE rewrites what is small or has deletes and changes no row, one snapshot with operation `replace`. VACUUM forgets
-snapshots older than the table's `vacuum_max_snapshot_age_seconds` and deletes the files only they had.
+snapshots older than the table's `vacuum_max_snapshot_age_seconds`, deletes the files only they had, and orphans of that age.
 """
 
 from __future__ import annotations
@@ -89,38 +89,46 @@ def _spent(planned: scans.Plan, chosen: list[tuple[DataFile, list[DataFile]]]) -
 
 
 def vacuum(session: Session, statement: Vacuum, table: Record) -> StatementResult:  # noqa: ARG001 - one shape for all
+    """Expire old snapshots, then delete what no snapshot needs: at once if a snapshot just forgotten had it, else by age."""
     context = session.context
     loaded = tables.pinned(session, table)
+    before: set[str] = set()
     expired = _expired(loaded)
-    if not expired:
-        return StatementResult(lines=[])
-    before = _files_of(loaded, {item.snapshot_id for item in loaded.metadata.snapshots})
-    update = RemoveSnapshotsUpdate.model_validate({"snapshot-ids": sorted(expired)})
-    fresh = tables.commit(context, loaded, (update,))
-    kept = _files_of(fresh, {item.snapshot_id for item in fresh.metadata.snapshots})
-    context.objects.delete(sorted(before - kept))
+    if expired:
+        before = _files_of(loaded)
+        update = RemoveSnapshotsUpdate.model_validate({"snapshot-ids": sorted(expired)})
+        loaded = tables.commit(context, loaded, (update,))
+    kept = _files_of(loaded) | {
+        loaded.location,
+        *(entry.metadata_file for entry in loaded.metadata.metadata_log),
+    }
+    limit = time.time() - _age_seconds(loaded)
+    listed = context.objects.list(loaded.metadata.location.rstrip("/") + "/")
+    orphans = {item.path for item in listed if item.modified.timestamp() < limit}
+    context.objects.delete(sorted((before | orphans) - kept))
     return StatementResult(lines=[])
+
+
+def _age_seconds(table: IcebergTable) -> int:
+    return int(table.metadata.properties.get("vacuum_max_snapshot_age_seconds", MAX_SNAPSHOT_AGE_SECONDS))
 
 
 def _expired(table: IcebergTable) -> set[int]:
     properties = table.metadata.properties
-    age = int(properties.get("vacuum_max_snapshot_age_seconds", MAX_SNAPSHOT_AGE_SECONDS))
     least = int(properties.get("vacuum_min_snapshots_to_keep", MIN_SNAPSHOTS_TO_KEEP))
     referenced = {ref.snapshot_id for ref in table.metadata.refs.values()}
     newest = sorted(table.metadata.snapshots, key=lambda item: (item.timestamp_ms, item.sequence_number or 0))
     kept = {item.snapshot_id for item in newest[-max(least, 1) :]} | referenced
-    limit = time.time() * 1000 - age * 1000
+    limit = (time.time() - _age_seconds(table)) * 1000
     return {
         item.snapshot_id for item in newest if item.snapshot_id not in kept and item.timestamp_ms <= limit
     }
 
 
-def _files_of(table: IcebergTable, snapshot_ids: set[int]) -> set[str]:
-    """Return every object that these snapshots need: manifest lists, manifests, data and delete files."""
-    found: set[str] = set()
+def _files_of(table: IcebergTable) -> set[str]:
+    """Return every object that the table's snapshots need: manifest lists, manifests, data and delete files."""
+    found = {item.statistics_path for item in table.metadata.statistics}
     for snapshot in table.metadata.snapshots:
-        if snapshot.snapshot_id not in snapshot_ids:
-            continue
         found.add(snapshot.manifest_list)
         for manifest in snapshot.manifests(table.io):
             if manifest.manifest_path in found:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.manifest import DataFile, FileFormat
 
 from athena_local.errors import QueryError
@@ -22,7 +23,6 @@ from athena_local.objects import S3Object
 from athena_local.types import quote
 
 if TYPE_CHECKING:
-    from pyiceberg.expressions import BooleanExpression
     from sqlglot import exp
 
     from athena_local.engine.session import Session
@@ -71,26 +71,32 @@ def plan(table: IcebergTable, row_filter: BooleanExpression | None = None, as_of
     snapshot_id = resolve(table, as_of)
     if snapshot_id is None:
         return Plan(table, [])
-    options: dict[str, Any] = {"snapshot_id": snapshot_id}
-    if row_filter is not None:
-        options["row_filter"] = row_filter
+    key = (snapshot_id, repr(row_filter))
+    if key not in table.plans:
+        table.plans[key] = Plan(table, _files(table, snapshot_id, row_filter or AlwaysTrue()))
+    found: Plan = table.plans[key]
+    return found
+
+
+def _files(
+    table: IcebergTable, snapshot_id: int, row_filter: BooleanExpression
+) -> list[tuple[DataFile, list[DataFile]]]:
     try:
-        tasks = list(table.pyiceberg().scan(**options).plan_files())
+        tasks = list(table.pyiceberg().scan(row_filter=row_filter, snapshot_id=snapshot_id).plan_files())
     except ValueError as error:
         if "equality deletes" in str(error):
             raise QueryError(
                 "NOT_SUPPORTED", f"Iceberg equality deletes are not supported: {table.name}"
             ) from error
         raise
-    files = [(task.file, sorted(task.delete_files, key=lambda item: item.file_path)) for task in tasks]
-    for data_file, _ in files:
-        if data_file.file_format != FileFormat.PARQUET:
+    for task in tasks:
+        if task.file.file_format != FileFormat.PARQUET:
             raise QueryError(
                 "NOT_SUPPORTED",
-                f"Iceberg data files in {data_file.file_format} are not supported: {table.name}",
+                f"Iceberg data files in {task.file.file_format} are not supported: {table.name}",
             )
-    files.sort(key=lambda item: item[0].file_path)
-    return Plan(table, files)
+    files = [(task.file, sorted(task.delete_files, key=lambda item: item.file_path)) for task in tasks]
+    return sorted(files, key=lambda item: item[0].file_path)
 
 
 def resolve(table: IcebergTable, as_of: AsOf | None) -> int | None:

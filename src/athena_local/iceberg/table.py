@@ -12,7 +12,7 @@ import threading
 import uuid
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pyiceberg.catalog.noop import NoopCatalog
@@ -23,7 +23,7 @@ from pyiceberg.table.update import update_table_metadata
 from athena_local.catalog import AlreadyExistsError, ConcurrentModificationError, EntityNotFoundError
 from athena_local.errors import SYSTEM, QueryError
 from athena_local.iceberg.files import ObjectFileIO
-from athena_local.iceberg.schema import with_precision
+from athena_local.iceberg.schema import to_columns, with_precision
 from athena_local.types import Column, from_iceberg, parse_type
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ class IcebergTable:
     metadata: TableMetadata
     location: str  # of the metadata file
     io: ObjectFileIO
+    plans: dict[Any, Any] = field(
+        default_factory=dict, compare=False, repr=False
+    )  # scan.plan's, one for each filter
 
     @property
     def schema(self) -> Schema:
@@ -104,8 +107,7 @@ def is_iceberg(record: Record) -> bool:
 def columns(record: Record, session: Session | None = None) -> list[Column]:
     """Return the current columns: of the metadata when a session is given, else of Glue, which knows no time zones."""
     if session is not None:
-        fields = pinned(session, record).schema.fields
-        return [Column(field.name, from_iceberg(field.field_type), field.doc or "") for field in fields]
+        return to_columns(pinned(session, record).schema)
     found = []
     for column in record.get("StorageDescriptor", {}).get("Columns", ()):
         if column.get("Parameters", {}).get("iceberg.field.current", "true") == "true":
@@ -223,21 +225,21 @@ def glue_columns(metadata: TableMetadata) -> list[Record]:
     current = metadata.schema()
     others = [schema for schema in metadata.schemas if schema.schema_id != current.schema_id]
     for schema in (current, *others):
-        for field in schema.fields:
-            if field.name in found:
+        for part in schema.fields:
+            if part.name in found:
                 continue
             column: Record = {
-                "Name": field.name,
-                "Type": from_iceberg(field.field_type).hive(),
+                "Name": part.name,
+                "Type": from_iceberg(part.field_type).hive(),
                 "Parameters": {
-                    "iceberg.field.id": str(field.field_id),
-                    "iceberg.field.optional": str(field.optional).lower(),
+                    "iceberg.field.id": str(part.field_id),
+                    "iceberg.field.optional": str(part.optional).lower(),
                     "iceberg.field.current": str(schema is current).lower(),
                 },
             }
-            if field.doc:
-                column["Comment"] = field.doc
-            found[field.name] = column
+            if part.doc:
+                column["Comment"] = part.doc
+            found[part.name] = column
     return list(found.values())
 
 

@@ -80,7 +80,18 @@ def write_data(session: Session, table: IcebergTable, query: str) -> list[DataFi
         rows = _copy(session, source, out, table, keys)
         if len({tuple(row[5].items()) for row in rows}) > MAX_OPEN_PARTITIONS:
             raise _too_many(table)
+    _check_required(table, rows)
     return _upload(session, table, spec, rows)
+
+
+def _check_required(table: IcebergTable, rows: list[tuple[Any, ...]]) -> None:
+    for field in table.schema.fields:
+        if field.required and any(
+            int(row[4].get(quote(field.name), {}).get("null_count", 0)) for row in rows
+        ):
+            raise QueryError(
+                "CONSTRAINT_VIOLATION", f"NULL value not allowed for NOT NULL column: {field.name}"
+            )
 
 
 def _counted(session: Session, source: str, keys: list[str], table: IcebergTable) -> str:
