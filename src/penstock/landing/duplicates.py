@@ -16,6 +16,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.errors import LandingError
+
 Hashes = NDArray[np.uint64]
 
 # Valid 1 and up. 16 million rows are 128 MB, twice that for the moment of sorting; fewer only spill sooner.
@@ -82,14 +84,20 @@ class KeyHashes:
         return held
 
     def _write_out(self) -> None:
-        if self._spill is None:
-            self._spill = tempfile.TemporaryDirectory(prefix="penstock-keys-")
         held = self._take_held()
         held.sort()
         bounds = np.searchsorted(held, np.arange(1, _FILES, dtype=np.uint64) << np.uint64(56))
-        for number, part in enumerate(np.split(held, bounds)):
-            with self._file(number).open("ab") as file:
-                file.write(part.tobytes())
+        try:
+            if self._spill is None:
+                self._spill = tempfile.TemporaryDirectory(prefix="penstock-keys-")
+            for number, part in enumerate(np.split(held, bounds)):
+                with self._file(number).open("ab") as file:
+                    file.write(part.tobytes())
+        except OSError as error:
+            raise LandingError(
+                f"The keys of a large file do not fit the temporary folder {tempfile.gettempdir()}: {error.strerror}.",
+                hint="It takes 8 bytes a row; TMPDIR names another folder.",
+            ) from error
 
     def _file(self, number: int) -> Path:
         assert self._spill is not None

@@ -523,6 +523,17 @@ def test_key_hashes_spilled_to_disk_find_the_same_repeats() -> None:
     assert found[0][1] == len(numbers) - len(set(numbers.tolist()))
 
 
+def test_key_hashes_without_a_place_to_spill_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+
+    with pytest.raises(
+        LandingError, match="The keys of a large file do not fit the temporary folder"
+    ) as raised:
+        KeyHashes(rows_in_memory=1).add(np.array([1, 2], np.uint64))
+
+    assert raised.value.hint == "It takes 8 bytes a row; TMPDIR names another folder."
+
+
 def test_repeats_chance_collision_is_no_repeat() -> None:
     first, second = np.array([7], np.int64), np.array([8], np.int64)
     repeats = Repeats(hashed([first]))
