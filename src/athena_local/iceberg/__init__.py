@@ -7,7 +7,7 @@ from athena_local.iceberg.ddl import alter_table, create_table, create_table_as,
 from athena_local.iceberg.dml import delete, insert, merge, update
 from athena_local.iceberg.maintenance import optimize, vacuum
 from athena_local.iceberg.metadata_tables import METADATA_TABLES, scan_metadata
-from athena_local.iceberg.scan import AsOf, Scan, scan
+from athena_local.iceberg.scans import AsOf, Scan, scan
 from athena_local.iceberg.table import columns, is_iceberg
 
 __all__ = [

@@ -14,10 +14,10 @@ from sqlglot import exp
 
 from athena_local.context import StatementResult
 from athena_local.errors import QueryError
-from athena_local.iceberg import scan as scans
+from athena_local.iceberg import scans
 from athena_local.iceberg.coerce import check_assignable
 from athena_local.iceberg.commit import Changes, check_writable, commit_changes
-from athena_local.iceberg.scan import scalar
+from athena_local.iceberg.scans import scalar
 from athena_local.iceberg.schema import duckdb_type, text
 from athena_local.iceberg.table import clean_on_failure, pinned
 from athena_local.iceberg.write import write_data, write_deletes

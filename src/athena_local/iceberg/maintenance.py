@@ -14,11 +14,11 @@ from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update import RemoveSnapshotsUpdate
 
 from athena_local.context import StatementResult
-from athena_local.iceberg import scan as scans
+from athena_local.iceberg import scans
 from athena_local.iceberg import table as tables
 from athena_local.iceberg.commit import Changes, check_writable, commit_changes
 from athena_local.iceberg.predicates import to_filter
-from athena_local.iceberg.write import FILE_SIZE_BYTES, write_data
+from athena_local.iceberg.write import target_size, write_data
 from athena_local.types import quote
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def _chosen(table: IcebergTable, planned: scans.Plan) -> list[tuple[DataFile, li
         groups[entry[0].spec_id, entry[0].partition].append(entry)
     chosen = []
     for group in groups.values():
-        small = [entry for entry in group if entry[0].file_size_in_bytes < FILE_SIZE_BYTES * MIN_FILE_SHARE]
+        small = [
+            entry for entry in group if entry[0].file_size_in_bytes < target_size(table) * MIN_FILE_SHARE
+        ]
         picked = small if len(small) >= least_files else []
         paths = {entry[0].file_path for entry in picked}
         picked += [

@@ -14,8 +14,8 @@ from pyiceberg.conversions import from_bytes
 from pyiceberg.types import PrimitiveType
 
 from athena_local.errors import QueryError
-from athena_local.iceberg import scan as scans
-from athena_local.iceberg.scan import Scan
+from athena_local.iceberg import scans
+from athena_local.iceberg.scans import Scan
 from athena_local.iceberg.table import pinned
 from athena_local.types import AthenaType, Column, from_iceberg, map_of, parse_type, quote, row_of
 

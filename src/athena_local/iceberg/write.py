@@ -21,7 +21,7 @@ from pyiceberg.typedef import Record as Partition
 from athena_local.config import MAX_OPEN_PARTITIONS
 from athena_local.errors import QueryError
 from athena_local.iceberg import partitions
-from athena_local.iceberg.scan import scalar
+from athena_local.iceberg.scans import scalar
 from athena_local.iceberg.schema import field_ids, leaves, text
 from athena_local.types import quote
 
@@ -118,7 +118,7 @@ def _copy(
         "FORMAT parquet",
         f"COMPRESSION {codec(table.metadata.properties)}",
         f"FIELD_IDS {field_ids(table.schema)}",
-        f"FILE_SIZE_BYTES {FILE_SIZE_BYTES}",
+        f"FILE_SIZE_BYTES {target_size(table)}",
         "FILENAME_PATTERN '{uuid}'",
         "RETURN_STATS true",
         "OVERWRITE_OR_IGNORE true",
@@ -127,6 +127,10 @@ def _copy(
         options += [f"PARTITION_BY ({', '.join(keys)})", "WRITE_PARTITION_COLUMNS false"]
     rows = session.execute(f"COPY ({sql}) TO {text(str(out))} ({', '.join(options)})").fetchall()
     return [row for row in rows if row[1] > 0]
+
+
+def target_size(table: IcebergTable) -> int:
+    return int(table.metadata.properties.get("write.target-file-size-bytes", FILE_SIZE_BYTES))
 
 
 def _upload(

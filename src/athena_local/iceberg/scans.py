@@ -89,12 +89,9 @@ def _files(
                 "NOT_SUPPORTED", f"Iceberg equality deletes are not supported: {table.name}"
             ) from error
         raise
-    for task in tasks:
-        if task.file.file_format != FileFormat.PARQUET:
-            raise QueryError(
-                "NOT_SUPPORTED",
-                f"Iceberg data files in {task.file.file_format} are not supported: {table.name}",
-            )
+    for kind in {item.file_format for task in tasks for item in (task.file, *task.delete_files)}:
+        if kind != FileFormat.PARQUET:
+            raise QueryError("NOT_SUPPORTED", f"Iceberg files in {kind} are not supported: {table.name}")
     files = [(task.file, sorted(task.delete_files, key=lambda item: item.file_path)) for task in tasks]
     return sorted(files, key=lambda item: item[0].file_path)
 
