@@ -17,22 +17,22 @@ from penstock.sync.columns import Column, quoted
 from penstock.sync.values import Array, Values
 
 _START = 0x9E3779B9 + 3923095
+# The first seed ("penstock" in ASCII). Not 0, which Postgres treats apart and to which a leading zero value could return.
+_SEED = 0x70656E73746F636B
+_BITMAP_WIDTH = 31
+_PADDED = 16 << 20  # bytes of padded words hashed at a time
 
 
 class _State:
     """The running hash of many rows: lookup3's b and c, which are the high and low half of the 64-bit hash."""
 
     def __init__(self, rows: int) -> None:
-        self.high = np.zeros(rows, np.uint32)
-        self.low = np.zeros(rows, np.uint32)
-        self.seeded = False
+        self.high = np.full(rows, _SEED >> 32, np.uint32)
+        self.low = np.full(rows, _SEED & 0xFFFFFFFF, np.uint32)
 
     def open(self, length: Array | int) -> tuple[Array, Array, Array]:
         """Return lookup3's a, b, c for a value of `length` bytes, seeded with the hash so far."""
         start = np.asarray(np.uint32(_START & 0xFFFFFFFF) + np.asarray(length, np.uint32), np.uint32)
-        if not self.seeded:  # Postgres mixes nothing in for a seed of 0
-            a, b, c = (np.broadcast_to(start, self.high.shape).copy() for _ in range(3))
-            return a, b, c
         a, b = self.high + start, self.low + start
         c = np.broadcast_to(start, a.shape).copy()
         _mix(a, b, c)
@@ -40,7 +40,7 @@ class _State:
 
     def close(self, a: Array, b: Array, c: Array) -> None:
         _final(a, b, c)
-        self.high, self.low, self.seeded = b, c, True
+        self.high, self.low = b, c
 
 
 def _rotated(x: Array, bits: int) -> Array:
@@ -122,16 +122,26 @@ def _add_folded(state: _State, data: Array) -> None:
 
 
 def _word_hashes(value: Values) -> Array:
-    """hashtextextended(word, 0) of each distinct word."""
-    assert value.words is not None
+    """hashtextextended(word, 0) of each distinct word. Words of like length go together, so that padding stays small."""
     assert value.lengths is not None
-    width = value.words.dtype.itemsize // 4
-    words = value.words.view("<u4").reshape(len(value.words), width)
-    length = value.lengths.astype(np.uint32)
-    start = length + np.uint32(_START & 0xFFFFFFFF)
+    hashes = np.empty(len(value.words), np.int64)
+    blocks = value.lengths // 12 + 1
+    for size in np.unique(2 ** np.ceil(np.log2(blocks)).astype(np.int64)):
+        members = np.flatnonzero((blocks <= size) & (blocks > size // 2))
+        at_once = max(1, _PADDED // (12 * int(size)))
+        for start in range(0, len(members), at_once):
+            some = members[start : start + at_once]
+            words = np.array([value.words[i] for i in some], dtype=f"S{12 * size}")
+            hashes[some] = _hashes_of(words, value.lengths[some])
+    return hashes
+
+
+def _hashes_of(padded: Array, lengths: Array) -> Array:
+    words = padded.view("<u4").reshape(len(padded), padded.dtype.itemsize // 4)
+    start = lengths.astype(np.uint32) + np.uint32(_START & 0xFFFFFFFF)
     a, b, c = start.copy(), start.copy(), start.copy()
-    whole = length // 12
-    for block in range(width // 3):
+    whole = lengths // 12
+    for block in range(words.shape[1] // 3):
         one, two, three = (words[:, 3 * block + i] for i in range(3))
         at = whole > block
         if at.any():
@@ -241,8 +251,6 @@ def _add_float(state: _State, data: Array) -> None:
         state.high, state.low = np.where(zero, high, state.high), np.where(zero, low, state.low)
 
 
-_BITMAP_WIDTH = 31
-
 _LINKS = {
     "bool": "hashint4extended({v}::int, {h})",
     "int4": "hashint4extended({v}, {h})",
@@ -266,7 +274,7 @@ _NULLS = {
 
 def row_hash_sql(columns: Sequence[Column], alias: str) -> str:
     """Return the SQL expression of a row's hash, columns in the order given, each qualified with `alias`."""
-    chain = "0"
+    chain = str(_SEED)
     nullable = [column for column in columns if not column.not_null]
     for start in range(0, len(nullable), _BITMAP_WIDTH):
         bits = [

@@ -79,9 +79,8 @@ def _put(table: Array, i: int, value: Values, width: int) -> Array | None:
     kind, field = value.column.type.kind, f"v{i}"
     lengths: Array | None = None
     if kind == "text":
-        assert value.words is not None
         assert value.lengths is not None
-        table[field] = value.words.astype(f"S{width}")[value.data]
+        table[field] = _padded(value, width)
         lengths = value.lengths[value.data]
         if value.nulls is None and (lengths == width).all():
             lengths = None
@@ -97,3 +96,13 @@ def _put(table: Array, i: int, value: Values, width: int) -> Array | None:
     if value.nulls is not None:
         lengths = np.where(value.nulls, -1, width if lengths is None else lengths)
     return lengths
+
+
+def _padded(value: Values, width: int) -> Array:
+    """Return each row's text, padded to one width; words that no row of this part has are not padded for nothing."""
+    data, words = value.data, value.words
+    if len(words) * width > MAX_PADDED:
+        used, data = np.unique(data, return_inverse=True)
+        words = [words[i] for i in used]
+    rows: Array = np.array(words, dtype=f"S{width}")[data]
+    return rows

@@ -125,13 +125,13 @@ class Extract:
     def _read(self, files: S3FileSystem, read: FileRead) -> None:
         deleted = self._positions(files, read)
         try:
-            with pq.ParquetFile(
-                self._open(files, read.file), pre_buffer=True, read_dictionary=_text(self.columns)
-            ) as file:
-                indexes = _positions_of(file.schema_arrow, self.columns, read.file.location)
-                wanted = [file.schema_arrow.field(i).name for i in indexes if i is not None]
+            source = self._open(files, read.file)
+            metadata = pq.read_metadata(source)
+            names = _names_of(metadata.schema.to_arrow_schema(), self.columns, read.file.location)
+            text = [names[column.field_id] for column in self.columns if _is_text_of(names, column)]
+            with pq.ParquetFile(source, metadata=metadata, pre_buffer=True, read_dictionary=text) as file:
                 start = 0
-                for batch in file.iter_batches(BATCH_ROWS, columns=wanted):
+                for batch in file.iter_batches(BATCH_ROWS, columns=list(names.values())):
                     rows = batch.num_rows
                     self._batch(read.region, _without(batch, start, deleted))
                     start += rows
@@ -158,12 +158,9 @@ class Extract:
         values = []
         for column in self.columns:
             at = names.get(column.field_id)
-            array = (
-                batch.column(at)
-                if at is not None
-                else pa.nulls(rows, pa.string() if column.lake_type == "string" else pa.int64())
+            values.append(
+                convert(column, _absent(column, rows) if at is None else _promoted(column, batch.column(at)))
             )
-            values.append(convert(column, _promoted(column, array, missing=at is None)))
         checksum = total(row_hashes(values))
         blocks = list(encode(values))
         with self._lock:
@@ -219,21 +216,21 @@ def filesystem(connections: Connections) -> S3FileSystem:
     return S3FileSystem(**options, request_timeout=60, connect_timeout=10)
 
 
-def _text(columns: Sequence[Column]) -> list[str]:
-    return [column.name for column in columns if column.type.kind == "text"]
-
-
 def _field_id(field: pa.Field) -> int | None:
     number = (field.metadata or {}).get(b"PARQUET:field_id")
     return int(number) if number is not None else None
 
 
-def _positions_of(schema: pa.Schema, columns: Sequence[Column], location: str) -> list[int | None]:
-    """Return where each column is in a file, by Iceberg field id: names may have changed since it was written."""
-    by_id = {_field_id(field): i for i, field in enumerate(schema)}
-    if None in by_id and len(by_id) == 1:
+def _names_of(schema: pa.Schema, columns: Sequence[Column], location: str) -> dict[int, str]:
+    """Return what a file calls each column, by Iceberg field id: names may have changed since it was written."""
+    by_id = {_field_id(field): field.name for field in schema}
+    if set(by_id) == {None}:
         raise PlanError(f"{location} carries no Iceberg field ids; its columns cannot be told for certain.")
-    return [by_id.get(column.field_id) for column in columns]
+    return {column.field_id: by_id[column.field_id] for column in columns if column.field_id in by_id}
+
+
+def _is_text_of(names: dict[int, str], column: Column) -> bool:
+    return column.type.kind == "text" and column.field_id in names
 
 
 def _without(batch: pa.RecordBatch, start: int, deleted: Array) -> pa.RecordBatch:
@@ -246,13 +243,16 @@ def _without(batch: pa.RecordBatch, start: int, deleted: Array) -> pa.RecordBatc
     return batch.filter(pa.array(kept))
 
 
-def _promoted(column: Column, array: pa.Array, *, missing: bool) -> pa.Array:
+def _promoted(column: Column, array: pa.Array) -> pa.Array:
     """Return the array in the column's type of today: files older than a promotion (int to long) hold the former one."""
     wanted = _ARROW.get(column.lake_type)
-    if wanted is not None and array.type != wanted:
-        return array.cast(wanted)
-    if missing and column.lake_type == "decimal":
-        return array.cast(pa.decimal128(column.type.precision, column.type.scale))
-    if missing and column.lake_type.startswith("timestamp"):
-        return array.cast(pa.timestamp("us", tz="UTC" if column.lake_type == "timestamptz" else None))
-    return array
+    return array if wanted is None or array.type == wanted else array.cast(wanted)
+
+
+def _absent(column: Column, rows: int) -> pa.Array:
+    """Return the nulls of a column that is younger than the file."""
+    if column.lake_type == "decimal":
+        return pa.nulls(rows, pa.decimal128(column.type.precision, column.type.scale))
+    if column.lake_type.startswith("timestamp"):
+        return pa.nulls(rows, pa.timestamp("us", tz="UTC" if column.lake_type == "timestamptz" else None))
+    return pa.nulls(rows, _ARROW.get(column.lake_type, pa.string()))

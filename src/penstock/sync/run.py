@@ -120,6 +120,9 @@ class _Run:
                 named = self._named(error)
                 self._record_failure(connection, named)
                 raise named from error
+            except Exception as error:  # a fault of ours: recorded like any other, then shown as it is
+                self._record_failure(connection, SyncError(f"{type(error).__name__}: {error}"))
+                raise
         return self.report
 
     def _run(self, connection: Connection, glue: Any) -> None:

@@ -7,6 +7,7 @@ value: a null in a not-null column, NaN, infinity or too many digits for a decim
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -26,12 +27,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass
 class Values:
-    """One column of a batch. Nulls are 0 in `data`. Text: `data` indexes `words`, UTF-8 of one width; a null is ""."""
+    """One column of a batch. Nulls are 0 in `data`. Text: `data` indexes `words` (UTF-8); a null is ""."""
 
     column: Column
     data: Array
     nulls: Array | None = None
-    words: Array | None = None
+    words: Sequence[bytes] = ()
     lengths: Array | None = None
 
     def part(self, start: int, stop: int) -> Values:
@@ -91,9 +92,7 @@ def _text(column: Column, array: pa.Array, nulls: Array | None) -> Values:
     encoded.append(b"")  # what a null stands for
     lengths = np.fromiter((len(word) for word in encoded), np.int32, len(encoded))
     data = array.indices.cast(pa.int32()).fill_null(len(encoded) - 1).to_numpy(zero_copy_only=False)
-    # a multiple of 12 bytes: what the checksum takes at a time
-    width = max(12, -(-int(lengths.max()) // 12) * 12)
-    return Values(column, data, nulls, np.array(encoded, dtype=f"S{width}"), lengths)
+    return Values(column, data, nulls, encoded, lengths)
 
 
 def _scaled(column: Column, array: pa.Array) -> Array:

@@ -198,14 +198,18 @@ class LakeWriter:
         self._publish()
 
     def evolve(
-        self, *, add: list[tuple[str, str]] = [], drop: list[str] = [], rename: dict[str, str] = {}
-    ) -> None:  # noqa: B006
+        self,
+        *,
+        add: Iterable[tuple[str, str]] = (),
+        drop: Iterable[str] = (),
+        rename: dict[str, str] | None = None,
+    ) -> None:
         """Publish a new schema; existing files stay as they are."""
         for name, kind in add:
             self._ids[name] = self.metadata["last-column-id"] = self.metadata["last-column-id"] + 1
             self._fields.append(self._field(name, kind))
         self._fields = [
-            field | {"name": rename.get(field["name"], field["name"])}
+            field | {"name": (rename or {}).get(field["name"], field["name"])}
             for field in self._fields
             if field["name"] not in drop
         ]
@@ -396,3 +400,8 @@ def declared(database: str) -> Declaration:
             Index(("state", "dma_id", "dc_id", "business_date")),
         ),
     )
+
+
+@pytest.fixture
+def lake_writer() -> type[LakeWriter]:
+    return LakeWriter
