@@ -32,7 +32,7 @@ from athena_local.sql.statements import (
     SetProperties,
     UnsetProperties,
 )
-from athena_local.types import Column
+from athena_local.types import Column, from_iceberg
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -286,6 +286,8 @@ def _change_column(transaction: Transaction, schema: Schema, action: ChangeColum
     name = _existing(schema, action.name)
     field, column = schema.find_field(name), action.column
     kind = to_iceberg(with_precision(column.type), _unnumbered())
+    if not field.field_type.is_primitive and from_iceberg(kind) != from_iceberg(field.field_type):
+        raise QueryError("NOT_SUPPORTED", f"Cannot change the type of nested column {name}")
     with transaction.update_schema() as update:
         if field.field_type.is_primitive and kind != field.field_type:
             update.update_column(name, field_type=kind)

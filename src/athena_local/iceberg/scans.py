@@ -17,7 +17,7 @@ from pyiceberg.manifest import DataFile, FileFormat
 
 from athena_local.errors import QueryError
 from athena_local.iceberg.predicates import to_filter
-from athena_local.iceberg.schema import duckdb_type, read_schema, text
+from athena_local.iceberg.schema import duckdb_type, read_schema, renamed_inside, text
 from athena_local.iceberg.table import pinned
 from athena_local.objects import S3Object
 from athena_local.types import quote
@@ -81,6 +81,12 @@ def plan(table: IcebergTable, row_filter: BooleanExpression | None = None, as_of
 def _files(
     table: IcebergTable, snapshot_id: int, row_filter: BooleanExpression
 ) -> list[tuple[DataFile, list[DataFile]]]:
+    renamed = renamed_inside(table.metadata.schemas)
+    if renamed:
+        raise QueryError(
+            "NOT_SUPPORTED",
+            f"A field inside column {renamed} of {table.name} was renamed; such files cannot be read",
+        )
     try:
         tasks = list(table.pyiceberg().scan(row_filter=row_filter, snapshot_id=snapshot_id).plan_files())
     except ValueError as error:
