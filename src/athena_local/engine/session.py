@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,7 @@ class Session:
         self.spool.mkdir(parents=True)
         self.files = S3FileSystem(context.objects, context.statistics)
         self._closed = False
+        self._on_close: list[Callable[[], None]] = []
         self._enter_running()
         self.connection = duckdb.connect(":memory:")
         self._lock_down()
@@ -71,10 +72,15 @@ class Session:
             return
         self._closed = True
         self.connection.close()
+        for callback in self._on_close:
+            callback()
         shutil.rmtree(self.spool, ignore_errors=True)
         global _running
         with _running_lock:
             _running -= 1
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        self._on_close.append(callback)
 
     def _enter_running(self) -> None:
         global _running

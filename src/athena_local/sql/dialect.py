@@ -46,7 +46,7 @@ class Source(exp.Expression):
 
 
 class Text(exp.Expression):
-    """A scalar expression as DuckDB text, with `expressions` put where `{0}`, `{1}` … stand."""
+    """DuckDB text with `expressions` put where `{0}`, `{1}` … stand; without any, the text is taken as it is."""
 
     arg_types: ClassVar[dict[str, bool]] = {"this": True, "expressions": False}
 
@@ -70,6 +70,8 @@ def _source(generator: Any, node: Source) -> str:
 
 
 def _text(generator: Any, node: Text) -> str:
+    if not node.expressions:
+        return str(node.this)
     parts = [generator.sql(item) for item in node.expressions]
     return _HOLE.sub(lambda match: parts[int(match.group(1))], str(node.this))
 

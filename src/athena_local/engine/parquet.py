@@ -1,0 +1,102 @@
+"""Parquet files of Hive tables: columns by name, those a file does not have are NULL, those that do not fit are HIVE_BAD_DATA."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from athena_local.engine.formats import Format
+from athena_local.engine.text import literal
+from athena_local.errors import QueryError
+from athena_local.objects import S3Object
+from athena_local.types import AthenaType, Column, from_duckdb, quote
+
+if TYPE_CHECKING:
+    from athena_local.engine.session import Session
+
+SCHEMAS_KEPT = 10_000  # by path and ETag; a schema is some hundred bytes
+
+_INTEGERS = ["tinyint", "smallint", "integer", "bigint"]
+_PHYSICAL = {
+    "tinyint": "INT32", "smallint": "INT32", "integer": "INT32", "bigint": "INT64", "real": "FLOAT", "double": "DOUBLE",
+    "boolean": "BOOLEAN", "varchar": "BYTE_ARRAY", "varbinary": "BYTE_ARRAY", "date": "INT32", "timestamp": "INT64",
+}  # fmt: skip
+
+Schema = dict[str, tuple[str, AthenaType]]  # lower-case name -> (name as written, type)
+
+_schemas: OrderedDict[tuple[str, str], Schema] = OrderedDict()
+_lock = threading.Lock()
+
+
+def reader(session: Session, form: Format, data: list[Column], items: list[S3Object]) -> Callable[..., str]:  # noqa: ARG001
+    """Return what gives the select over some of the files, by index."""
+    session.files.register(items)
+    schemas = [_schema(session, item) for item in items]
+
+    def select(indexes: list[int], file_name: str | None = None) -> str:
+        groups: dict[str, list[int]] = {}
+        for index in indexes:
+            groups.setdefault(repr(sorted(schemas[index].items())), []).append(index)
+        branches = []
+        for members in groups.values():
+            selected = [_value(item, schemas[members[0]], items[members[0]]) for item in data]
+            if file_name:
+                selected.append(f"filename AS {file_name}")
+            files = ", ".join(literal(items[index].path) for index in members)
+            named = ", filename = true" if file_name else ""
+            body = ", ".join(selected) if selected else "1"
+            branches.append(f"SELECT {body} FROM read_parquet([{files}], hive_partitioning = false{named})")
+        return " UNION ALL ".join(branches)
+
+    return select
+
+
+def _schema(session: Session, item: S3Object) -> Schema:
+    key = (item.path, item.etag)
+    with _lock:
+        found = _schemas.get(key)
+    if found is None:
+        source = f"read_parquet([{literal(item.path)}], hive_partitioning = false)"
+        relation = session.connection.sql(f"SELECT * FROM {source} LIMIT 0")
+        found = {
+            name.lower(): (name, from_duckdb(kind))
+            for name, kind in zip(relation.columns, relation.types, strict=True)
+        }
+        with _lock:
+            _schemas[key] = found
+            while len(_schemas) > SCHEMAS_KEPT:
+                _schemas.popitem(last=False)
+    return found
+
+
+def _value(column: Column, schema: Schema, item: S3Object) -> str:
+    stored = schema.get(column.name)
+    declared = column.type
+    if stored is None:
+        return f"CAST(NULL AS {declared.duckdb()}) AS {quote(column.name)}"
+    name, actual = stored
+    if not _fits(actual, declared):
+        physical = _PHYSICAL.get(actual.base, actual.base.upper())
+        raise QueryError(
+            "HIVE_BAD_DATA",
+            f"Field {column.name}'s type {physical} in parquet file {item.path} is incompatible with type"
+            f" {declared.trino()} defined in table schema",
+        )
+    if actual.duckdb() == declared.duckdb():
+        return f"{quote(name)} AS {quote(column.name)}" if name != column.name else quote(name)
+    return f"CAST({quote(name)} AS {declared.duckdb()}) AS {quote(column.name)}"
+
+
+def _fits(actual: AthenaType, declared: AthenaType) -> bool:
+    if actual.base == declared.base or declared.base == "unknown":
+        return actual.base != "row" or True
+    if actual.is_integer and declared.is_integer:
+        narrow = (
+            declared.base in {"tinyint", "smallint"} and actual.base == "integer"
+        )  # both are INT32 in Parquet
+        return narrow or _INTEGERS.index(actual.base) <= _INTEGERS.index(declared.base)
+    pairs = {("real", "double"), ("varchar", "varbinary"), ("varbinary", "varchar"), ("varchar", "char"),
+             ("timestamp with time zone", "timestamp"), ("timestamp", "timestamp with time zone")}  # fmt: skip
+    return (actual.base, declared.base) in pairs or (actual.is_integer and declared.base == "decimal")

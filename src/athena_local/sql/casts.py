@@ -1,0 +1,92 @@
+"""CAST and TRY_CAST as Trino does them, where DuckDB would round, trim or spell differently."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from athena_local.engine.errors import raising
+from athena_local.errors import QueryError
+from athena_local.sql.dialect import Text
+from athena_local.sql.scope import Typed, position_of
+from athena_local.types import AthenaType
+
+_INTEGER_TEXT = r"^\s*[+-]?[0-9]+\s*$"
+_TIMESTAMP_FORMATS = {0: "%Y-%m-%d %H:%M:%S", 3: "%Y-%m-%d %H:%M:%S.%g", 6: "%Y-%m-%d %H:%M:%S.%f"}
+_NEVER = {
+    ("boolean", "date"), ("date", "boolean"), ("date", "integer"), ("date", "bigint"), ("integer", "date"),
+    ("bigint", "date"), ("double", "date"), ("timestamp", "bigint"), ("timestamp", "integer"), ("bigint", "timestamp"),
+    ("integer", "timestamp"), ("timestamp", "double"), ("double", "timestamp"), ("date", "double"),
+    ("boolean", "timestamp"),
+}  # fmt: skip
+
+
+def cast(inner: Typed, target: AthenaType, *, safe: bool, node: exp.Expression) -> exp.Expression:
+    """Return the DuckDB expression; TYPE_MISMATCH for a pair Trino has no cast for."""
+    source = inner.type
+    if source is not None and (source.base, target.base) in _NEVER:
+        text = f"Cannot cast {source.trino()} to {target.trino()}"
+        raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
+    return Text(this=_template(source, target, safe), expressions=[inner.node])
+
+
+def _template(source: AthenaType | None, target: AthenaType, safe: bool) -> str:
+    word = "TRY_CAST" if safe else "CAST"
+    plain = f"{word}({{0}} AS {target.duckdb()})"
+    if source is None:
+        return _shortened(plain, target)
+    if source.base in {"varchar", "char"} and target.is_integer:
+        return _text_to_integer(target, plain, safe)
+    if source.base in {"double", "real"} and target.is_integer:
+        return f"{word}(round({{0}}) AS {target.duckdb()})"  # DuckDB rounds half to even
+    if target.base in {"varchar", "char"}:
+        return _shortened(_to_text(source, plain), target)
+    if target.base.startswith("timestamp") and source.base.startswith("timestamp"):
+        if (target.precision or 0) < (source.precision or 0):
+            unit = {0: "second", 3: "milliseconds"}.get(target.precision or 0)
+            return f"date_trunc('{unit}', {plain})" if unit else plain
+    if source.base in {"varchar", "json"} and target.base == "json":
+        return "to_json({0})" if source.base == "varchar" else "{0}"
+    if target.base == "json":
+        return "to_json({0})"
+    if source.base == "json" and target.base in {"array", "map", "row"}:
+        return f"from_json({{0}}, {_json_shape(target)})" if target.base != "map" else plain
+    return plain
+
+
+def _text_to_integer(target: AthenaType, plain: str, safe: bool) -> str:
+    """DuckDB reads '1.5' and '1e2' as integers; Trino does not."""
+    if safe:
+        return f"CASE WHEN regexp_matches({{0}}, '{_INTEGER_TEXT}') THEN {plain} END"
+    message = raising("INVALID_CAST_ARGUMENT", f"Cannot cast ''@@'' to {target.trino()}")
+    text = message.replace("@@", "' || {0} || '")
+    return f"CASE WHEN {{0}} IS NULL OR regexp_matches({{0}}, '{_INTEGER_TEXT}') THEN {plain} ELSE error('{text}') END"
+
+
+def _to_text(source: AthenaType, plain: str) -> str:
+    if source.base == "timestamp":
+        return f"strftime({{0}}, '{_TIMESTAMP_FORMATS.get(source.precision or 0, _TIMESTAMP_FORMATS[6])}')"
+    if source.base == "timestamp with time zone":
+        shape = _TIMESTAMP_FORMATS.get(source.precision or 0, _TIMESTAMP_FORMATS[6])
+        return f"strftime(timezone('UTC', {{0}}), '{shape} UTC')"
+    if source.base == "varbinary":
+        return "decode({0})"
+    if source.base == "json":
+        return "json_extract_string({0}, '$')"
+    return plain
+
+
+def _shortened(text: str, target: AthenaType) -> str:
+    if target.base in {"varchar", "char"} and target.precision is not None:
+        return f"left({text}, {target.precision})"
+    return text
+
+
+def _json_shape(target: AthenaType) -> str:
+    def shape(kind: AthenaType) -> str:
+        if kind.base == "array":
+            return f"[{shape(kind.element)}]"
+        if kind.base == "row":
+            return "{" + ", ".join(f'"{name}": {shape(item)}' for name, item in kind.fields) + "}"
+        return f'"{kind.duckdb()}"'
+
+    return "'" + shape(target).replace("'", "''") + "'"

@@ -1,0 +1,105 @@
+"""What a name can mean at a place in a query: relations in FROM, outer queries, CTEs, lambda parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from athena_local.errors import QueryError
+from athena_local.sql.statements import Position
+from athena_local.types import AthenaType, Column
+
+
+@dataclass(frozen=True)
+class Output:
+    """One column of a relation: `name` as a query sees it, `ref` as the generated SQL spells it (unique in its relation)."""
+
+    name: str
+    type: AthenaType | None  # None: not known before DuckDB binds it
+    ref: str
+    hidden: bool = False
+
+
+@dataclass
+class Relation:
+    """A FROM item. `merged` are names that a USING join shows once and without a qualifier."""
+
+    alias: str
+    outputs: list[Output]
+    named: bool = True  # False: it can only be reached by bare column names
+
+    def find(self, name: str) -> list[Output]:
+        return [output for output in self.outputs if output.name.lower() == name.lower()]
+
+
+@dataclass
+class Scope:
+    relations: list[Relation] = field(default_factory=list)
+    parent: Scope | None = None
+    merged: set[str] = field(default_factory=set)
+    overlay: dict[str, tuple[exp.Expression, AthenaType | None]] = field(default_factory=dict)
+    lambdas: dict[str, AthenaType | None] = field(default_factory=dict)
+
+    def child(self) -> Scope:
+        return Scope(parent=self)
+
+    def with_lambdas(self, names: dict[str, AthenaType | None]) -> Scope:
+        return Scope(self.relations, self.parent, self.merged, self.overlay, {**self.lambdas, **names})
+
+    def relation(self, alias: str) -> Relation | None:
+        scope: Scope | None = self
+        while scope is not None:
+            for relation in scope.relations:
+                if relation.named and relation.alias.lower() == alias.lower():
+                    return relation
+            scope = scope.parent
+        return None
+
+    def bare(self, name: str, position: Position | None) -> tuple[Relation | None, Output] | None:
+        """Return where a bare column name leads; a None relation means that it must stay unqualified (USING)."""
+        scope: Scope | None = self
+        while scope is not None:
+            found = [(relation, output) for relation in scope.relations for output in relation.find(name)]
+            if found and name.lower() in scope.merged:
+                return None, found[0][1]
+            if len(found) > 1:
+                raise QueryError("AMBIGUOUS_NAME", f"Column '{name}' is ambiguous", position=position)
+            if found:
+                return found[0]
+            scope = scope.parent
+        return None
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A translated expression and its type, None when only DuckDB will know."""
+
+    node: exp.Expression
+    type: AthenaType | None
+
+
+def position_of(node: exp.Expression | None) -> Position | None:
+    """Return where a node begins in the submitted text, if anything in it kept its place."""
+    if node is None:
+        return None
+    best: tuple[int, Position] | None = None
+    for item in node.walk():
+        meta = item.meta
+        if "start" in meta and (best is None or meta["start"] < best[0]):
+            column = meta["col"] - (meta["end"] - meta["start"])
+            best = (meta["start"], (meta["line"], max(1, column)))
+    return best[1] if best else None
+
+
+def unique_refs(columns: list[Column] | list[tuple[str, AthenaType | None]]) -> list[Output]:
+    """Return outputs whose refs differ even where names repeat."""
+    seen: dict[str, int] = {}
+    outputs = []
+    for column in columns:
+        name, kind = (column.name, column.type) if isinstance(column, Column) else column
+        count = seen.get(name.lower(), 0)
+        seen[name.lower()] = count + 1
+        ref = name if count == 0 else f"{name}__{count}"
+        outputs.append(Output(name, kind, ref, hidden=False))
+    return outputs

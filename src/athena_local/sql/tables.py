@@ -1,0 +1,226 @@
+"""Table names in a query: looked up in the catalog and replaced by the scan of their files, or by a view's own query."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from athena_local import iceberg
+from athena_local.catalog import EntityNotFoundError
+from athena_local.config import CATALOG_NAME
+from athena_local.engine import hive
+from athena_local.errors import QueryError
+from athena_local.sql import information_schema, views
+from athena_local.sql.dialect import DuckDBText
+from athena_local.sql.scope import Output, Relation, Scope, position_of
+from athena_local.sql.statements import Position, TableName
+from athena_local.types import VARCHAR, AthenaType, Column
+
+if TYPE_CHECKING:
+    from athena_local.engine.session import Session
+    from athena_local.sql.translate import Queries
+
+Record = dict[str, Any]
+MAX_VIEW_DEPTH = 50
+_ICEBERG_HIDDEN = [
+    ("$path", VARCHAR),
+    ("$file_modified_time", AthenaType("timestamp with time zone", 3)),
+    ("$pos", AthenaType("bigint")),
+]
+
+
+def find(session: Session, name: TableName) -> Record:
+    """Return the catalog's record. SCHEMA_NOT_FOUND or TABLE_NOT_FOUND with the place of the name."""
+    database = name.database or session.context.database
+    catalog = session.context.catalog
+    try:
+        return catalog.get_table(database, name.name)
+    except EntityNotFoundError:
+        pass
+    try:
+        catalog.get_database(database)
+    except EntityNotFoundError:
+        text = f"Schema '{database}' does not exist"
+        raise QueryError("SCHEMA_NOT_FOUND", text, position=name.position) from None
+    text = f"Table '{CATALOG_NAME.lower()}.{database}.{name.name}' does not exist"
+    raise QueryError("TABLE_NOT_FOUND", text, position=name.position)
+
+
+class Tables:
+    def __init__(self, session: Session, queries: Queries) -> None:
+        self.session = session
+        self.queries = queries
+
+    def source(
+        self, node: exp.Table, alias: str, conjuncts: list[exp.Expression]
+    ) -> tuple[str, list[Output]]:
+        """Return the select that stands for a table, and its columns with the hidden ones."""
+        position = position_of(node)
+        catalog = node.catalog.lower()
+        if catalog and catalog != CATALOG_NAME.lower():
+            raise QueryError(
+                "CATALOG_NOT_FOUND", f"Catalog '{node.catalog}' does not exist", position=position
+            )
+        database = (node.db or self.queries.database).lower()
+        name = TableName(database, node.name.lower(), position)
+        if database == "information_schema":
+            sql, columns = information_schema.source(self.session, name)
+            return sql, [Output(column.name, column.type, column.name) for column in columns]
+        metadata = self._metadata_table(name)
+        if metadata is not None:
+            return metadata
+        record = find(self.session, name)
+        version = node.args.get("version")
+        if views.is_view(record):
+            if version is not None:
+                raise QueryError("NOT_SUPPORTED", "View query cannot be versioned", position=position)
+            return self._view(record, position)
+        if iceberg.is_iceberg(record):
+            return self._iceberg(record, alias, conjuncts, version)
+        if version is not None:
+            text = "This connector does not support versioned tables"
+            raise QueryError("NOT_SUPPORTED", text, position=position)
+        return self._hive(record, alias, conjuncts)
+
+    def _metadata_table(self, name: TableName) -> tuple[str, list[Output]] | None:
+        base, _, suffix = name.name.rpartition("$")
+        if not base:
+            return None
+        record = find(self.session, TableName(name.database, base, name.position))
+        if iceberg.is_iceberg(record) and suffix in iceberg.METADATA_TABLES:
+            scan = iceberg.scan_metadata(self.session, record, suffix)
+            relation = self.session.connection.sql(f"SELECT * FROM {scan.sql}")
+            from athena_local.types import from_duckdb
+
+            outputs = [
+                Output(column, from_duckdb(kind), column)
+                for column, kind in zip(relation.columns, relation.types, strict=True)
+            ]
+            return f"SELECT * FROM {scan.sql}", outputs
+        keys = hive.partition_columns(record)
+        if suffix == "partitions" and keys and not iceberg.is_iceberg(record):
+            return self._partitions(record, keys)
+        text = f"Table '{CATALOG_NAME.lower()}.{name.database}.{name.name}' does not exist"
+        raise QueryError("TABLE_NOT_FOUND", text, position=name.position)
+
+    def _partitions(self, record: Record, keys: list[Column]) -> tuple[str, list[Output]]:
+        rows = self.session.context.catalog.get_partitions(record["DatabaseName"], record["Name"])
+        names = ", ".join(f'"{key.name}"' for key in keys)
+        values = [
+            "(" + ", ".join(hive.partition_literal(value, key) for value, key in zip(row["Values"], keys, strict=True)) + ")"
+            for row in rows
+        ]  # fmt: skip
+        outputs = [Output(key.name, key.type, key.name) for key in keys]
+        if not values:
+            nulls = ", ".join(f'CAST(NULL AS {key.type.duckdb()}) AS "{key.name}"' for key in keys)
+            return f"SELECT {nulls} LIMIT 0", outputs
+        return f"SELECT * FROM (VALUES {', '.join(values)}) AS p({names})", outputs
+
+    def _iceberg(
+        self, record: Record, alias: str, conjuncts: list[exp.Expression], version: exp.Expression | None
+    ) -> tuple[str, list[Output]]:
+        columns = iceberg.columns(record, self.session)
+        names = {column.name.lower() for column in columns} | {name for name, _ in _ICEBERG_HIDDEN}
+        own = _own_conjuncts(conjuncts, alias, names)
+        predicate = exp.and_(*own, copy=True) if own else None
+        as_of = self._as_of(version) if version is not None else None
+        scan = iceberg.scan(self.session, record, predicate=predicate, as_of=as_of)
+        outputs = [Output(column.name, column.type, column.name) for column in columns]
+        outputs += [Output(name, kind, name, hidden=True) for name, kind in _ICEBERG_HIDDEN]
+        return f"SELECT * FROM {scan.sql}", outputs
+
+    def _as_of(self, version: exp.Expression) -> iceberg.AsOf:
+        value = self.queries.expressions.translate(version.expression, Scope())
+        result = self.session.execute(f"SELECT {value.node.sql(dialect=DuckDBText)}").fetchall()
+        found = result[0][0]
+        if version.name.upper() == "VERSION":
+            return iceberg.AsOf(version=found)
+        if isinstance(found, datetime.datetime):
+            moment = found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+            return iceberg.AsOf(timestamp_ms=int(moment.timestamp() * 1000))
+        raise QueryError(
+            "INVALID_ARGUMENTS", "FOR TIMESTAMP AS OF needs a timestamp", position=position_of(version)
+        )
+
+    def _hive(self, record: Record, alias: str, conjuncts: list[exp.Expression]) -> tuple[str, list[Output]]:
+        keys = hive.partition_columns(record)
+        own = _own_conjuncts(conjuncts, alias, {key.name for key in keys})
+
+        def keep(partitions: list[Record]) -> list[Record]:
+            return self._matching(partitions, keys, own) if own and partitions else partitions
+
+        sql = hive.scan(self.session, record, keep)
+        outputs = [Output(column.name, column.type, column.name) for column in hive.columns(record)]
+        outputs += [Output(name, kind, name, hidden=True) for name, kind in hive.HIDDEN.items()]
+        return sql, outputs
+
+    def _matching(
+        self, partitions: list[Record], keys: list[Column], own: list[exp.Expression]
+    ) -> list[Record]:
+        """Ask DuckDB which partitions the predicate keeps."""
+        scope = Scope([Relation("p", [Output(key.name, key.type, key.name) for key in keys])])
+        conditions = []
+        for conjunct in own:
+            condition = self.queries.expressions.translate(conjunct, scope).node
+            conditions.append(f"coalesce({condition.sql(dialect=DuckDBText)}, false)")
+        rows = [
+            f"({index}, "
+            + ", ".join(
+                hive.partition_literal(value, key) for value, key in zip(row["Values"], keys, strict=True)
+            )
+            + ")"
+            for index, row in enumerate(partitions)
+        ]
+        names = ", ".join(f'"{key.name}"' for key in keys)
+        sql = f"SELECT i FROM (VALUES {', '.join(rows)}) AS p(i, {names}) WHERE {' AND '.join(conditions)} ORDER BY i"
+        return [partitions[row[0]] for row in self.session.execute(sql).fetchall()]
+
+    def _view(self, record: Record, position: Position | None) -> tuple[str, list[Output]]:
+        from athena_local.sql.translate import Queries
+
+        name = f"{CATALOG_NAME.lower()}.{record['DatabaseName']}.{record['Name']}"
+        if self.queries.depth >= MAX_VIEW_DEPTH:
+            raise QueryError(
+                "INVALID_VIEW", f"Statement would create a recursive view: {name}", position=position
+            )
+        view = views.decode(record)
+        nested = Queries(self.session, self.queries.depth + 1, view.database or record["DatabaseName"])
+        try:
+            tree, outputs = nested.query(view.query, Scope(), {})
+        except QueryError as error:
+            if error.code in {"INVALID_VIEW", "GENERIC_INTERNAL_ERROR", "HIVE_BAD_DATA"}:
+                raise
+            where = f"line {error.position[0]}:{error.position[1]}: " if error.position else ""
+            text = f"Failed analyzing stored view '{name}': {where}{error.text}"
+            raise QueryError("INVALID_VIEW", text, position=position) from error
+        if len(view.columns) != len(outputs):
+            text = f"View '{name}' is stale or in invalid state: it must be re-created"
+            raise QueryError("VIEW_IS_STALE", text, position=position)
+        renamed = [
+            Output(column.name, output.type, output.ref)
+            for column, output in zip(view.columns, outputs, strict=True)
+        ]
+        return tree.sql(dialect=DuckDBText), renamed
+
+
+def _own_conjuncts(conjuncts: list[exp.Expression], alias: str, names: set[str]) -> list[exp.Expression]:
+    """Return the conditions on this relation's named columns alone, without qualifiers."""
+    found = []
+    for conjunct in conjuncts:
+        if conjunct.find(exp.Query, exp.Lambda, exp.AggFunc):
+            continue
+        columns = list(conjunct.find_all(exp.Column))
+        if not columns:
+            continue
+        if all(
+            column.name.lower() in names
+            and (not column.table or (column.table.lower() == alias.lower() and not column.db))
+            for column in columns
+        ):
+            copy = conjunct.copy()
+            for column in copy.find_all(exp.Column):
+                column.set("table", None)
+            found.append(copy)
+    return found

@@ -1,0 +1,266 @@
+"""CREATE and DROP of databases, external tables and views: what they put into the catalog and take from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from athena_local import iceberg
+from athena_local.catalog import AlreadyExistsError, EntityNotFoundError
+from athena_local.config import CATALOG_NAME
+from athena_local.context import StatementResult
+from athena_local.engine import formats
+from athena_local.errors import QueryError
+from athena_local.sql import statements as s
+from athena_local.sql import views
+from athena_local.sql.tables import find
+from athena_local.types import AthenaType, Column
+
+if TYPE_CHECKING:
+    from athena_local.engine.session import Session
+
+Record = dict[str, Any]
+_NOT_IN_HIVE = {"timestamp with time zone", "time", "json", "uuid"}
+
+
+def done() -> StatementResult:
+    return StatementResult(lines=[])
+
+
+def database_of(session: Session, name: s.TableName) -> str:
+    return name.database or session.context.database
+
+
+def require_database(session: Session, name: s.TableName) -> str:
+    database = database_of(session, name)
+    try:
+        session.context.catalog.get_database(database)
+    except EntityNotFoundError:
+        text = f"Schema '{database}' does not exist"
+        raise QueryError("SCHEMA_NOT_FOUND", text, position=name.position) from None
+    return database
+
+
+# databases
+
+
+def create_database(session: Session, statement: s.CreateDatabase) -> StatementResult:
+    body: Record = {"Name": statement.name, "Parameters": dict(statement.properties)}
+    if statement.comment:
+        body["Description"] = statement.comment
+    if statement.location:
+        body["LocationUri"] = statement.location
+    try:
+        session.context.catalog.create_database(body)
+    except AlreadyExistsError:
+        if not statement.if_not_exists:
+            text = f"Schema '{CATALOG_NAME.lower()}.{statement.name}' already exists"
+            raise QueryError("SCHEMA_ALREADY_EXISTS", text) from None
+    return done()
+
+
+def drop_database(session: Session, statement: s.DropDatabase) -> StatementResult:
+    catalog = session.context.catalog
+    try:
+        catalog.get_database(statement.name)
+    except EntityNotFoundError:
+        if statement.if_exists:
+            return done()
+        raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{statement.name}' does not exist") from None
+    tables = catalog.get_tables(statement.name)
+    if tables and not statement.cascade:
+        text = f"Database {statement.name} is not empty. One or more tables exist."
+        raise QueryError("SCHEMA_NOT_EMPTY", text)
+    for table in tables:
+        if iceberg.is_iceberg(table):
+            iceberg.drop_table(session, table)
+    catalog.delete_database(statement.name)
+    return done()
+
+
+# tables
+
+
+def create_table(session: Session, statement: s.CreateTable) -> StatementResult:
+    database = require_database(session, statement.table)
+    if not statement.location:
+        raise QueryError("INVALID_TABLE_PROPERTY", "No location was specified for the external table")
+    names = [column.name for column in (*statement.columns, *statement.partition_columns)]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name '{repeated}' specified more than once")
+    register(session, database, _table_input(statement), statement.if_not_exists, statement.table)
+    return done()
+
+
+def _table_input(statement: s.CreateTable) -> Record:
+    serde, input_format, output_format = formats.stored_as(statement.stored_as or "TEXTFILE")
+    properties: dict[str, str] = {}
+    if statement.row_format is not None:
+        serde = statement.row_format.serde or serde
+        properties = dict(statement.row_format.properties)
+        if "parquet" in serde.lower() and statement.stored_as is None:
+            _, input_format, output_format = formats.stored_as("PARQUET")
+    properties.setdefault("serialization.format", properties.get("field.delim", "1"))
+    parameters = {"EXTERNAL": "TRUE", **statement.properties}
+    if statement.comment:
+        parameters["comment"] = statement.comment
+    location = str(statement.location)
+    record = table_input(
+        statement.table.name,
+        list(statement.columns),
+        list(statement.partition_columns),
+        location if location.endswith("/") else location + "/",
+        (serde, statement.input_format or input_format, statement.output_format or output_format),
+        serde_properties=properties,
+        parameters=parameters,
+    )
+    if statement.bucket_columns:
+        record["StorageDescriptor"]["BucketColumns"] = list(statement.bucket_columns)
+        record["StorageDescriptor"]["NumberOfBuckets"] = statement.bucket_count or -1
+    if statement.comment:
+        record["Description"] = statement.comment
+    formats.format_of(record)
+    return record
+
+
+def table_input(
+    name: str,
+    columns: list[Column],
+    keys: list[Column],
+    location: str,
+    storage: tuple[str, str, str],
+    *,
+    serde_properties: dict[str, str],
+    parameters: dict[str, str],
+) -> Record:
+    """Return a Glue TableInput of an external Hive table. NOT_SUPPORTED for types that Hive has not."""
+    serde, input_format, output_format = storage
+    return {
+        "Name": name,
+        "Owner": "hadoop",
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": parameters,
+        "PartitionKeys": glue_columns(keys),
+        "Retention": 0,
+        "StorageDescriptor": {
+            "Columns": glue_columns(columns),
+            "Location": location,
+            "InputFormat": input_format,
+            "OutputFormat": output_format,
+            "Compressed": False,
+            "NumberOfBuckets": -1,
+            "SerdeInfo": {"SerializationLibrary": serde, "Parameters": serde_properties},
+            "BucketColumns": [],
+            "SortColumns": [],
+            "Parameters": {},
+            "StoredAsSubDirectories": False,
+        },
+    }
+
+
+def glue_columns(columns: list[Column]) -> list[Record]:
+    found = []
+    for column in columns:
+        check_hive_type(column.type)
+        record = {"Name": column.name, "Type": column.type.hive()}
+        if column.comment:
+            record["Comment"] = column.comment
+        found.append(record)
+    return found
+
+
+def check_hive_type(kind: AthenaType) -> None:
+    if kind.base in _NOT_IN_HIVE or kind.base.startswith("interval"):
+        raise QueryError("NOT_SUPPORTED", f"Unsupported Hive type: {kind.trino()}")
+    for _, field in kind.fields:
+        check_hive_type(field)
+
+
+def register(
+    session: Session, database: str, body: Record, if_not_exists: bool, name: s.TableName | None = None
+) -> bool:
+    """Enter a table in the catalog; tell whether it is new."""
+    try:
+        session.context.catalog.create_table(database, body)
+    except AlreadyExistsError:
+        if if_not_exists:
+            return False
+        text = f"Table '{CATALOG_NAME.lower()}.{database}.{body['Name']}' already exists"
+        raise QueryError("TABLE_ALREADY_EXISTS", text, position=name.position if name else None) from None
+    return True
+
+
+def find_to_drop(session: Session, name: s.TableName, if_exists: bool) -> Record | None:
+    """Return the table to drop; None when IF EXISTS lets it be missing. A view is refused."""
+    try:
+        record = find(session, name)
+    except QueryError:
+        if if_exists:
+            return None
+        raise
+    if views.is_view(record):
+        text = f"Cannot drop a view with DROP TABLE: {record['DatabaseName']}.{record['Name']}"
+        raise QueryError("INVALID_ARGUMENTS", text, position=name.position)
+    return record
+
+
+def drop_table(session: Session, record: Record) -> StatementResult:
+    """Take a table out of the catalog; the data of an external table stays."""
+    session.context.catalog.delete_table(record["DatabaseName"], record["Name"])
+    return done()
+
+
+# views
+
+
+def create_view(session: Session, statement: s.CreateView) -> StatementResult:
+    database = require_database(session, statement.view)
+    columns = [
+        Column(column.name.lower(), column.type, column.comment)
+        for column in session.translate(statement.query).columns
+    ]
+    check_names(columns)
+    body = views.encode(database, statement.view.name, statement.text, columns, statement.comment)
+    catalog = session.context.catalog
+    try:
+        existing = catalog.get_table(database, statement.view.name)
+    except EntityNotFoundError:
+        register(session, database, body, False, statement.view)
+        return done()
+    if not views.is_view(existing):
+        text = f"Table '{database}.{statement.view.name}' already exists and is not a view"
+        raise QueryError("TABLE_ALREADY_EXISTS", text, position=statement.view.position)
+    if not statement.or_replace:
+        text = f"View already exists: '{database}.{statement.view.name}'"
+        raise QueryError("TABLE_ALREADY_EXISTS", text, position=statement.view.position)
+    catalog.update_table(database, body)
+    return done()
+
+
+def check_names(columns: list[Column]) -> None:
+    """Refuse columns without a name of their own, and names given twice."""
+    seen: set[str] = set()
+    for index, column in enumerate(columns):
+        if column.name == f"_col{index}":
+            raise QueryError(
+                "MISSING_COLUMN_NAME", f"Column name not specified at position {index + 1}", position=(1, 1)
+            )
+        if column.name in seen:
+            text = f"Column name '{column.name}' specified more than once"
+            raise QueryError("DUPLICATE_COLUMN_NAME", text, position=(1, 1))
+        seen.add(column.name)
+
+
+def drop_view(session: Session, statement: s.DropView) -> StatementResult:
+    try:
+        record = find(session, statement.view)
+    except QueryError as error:
+        if statement.if_exists:
+            return done()
+        text = f"View '{database_of(session, statement.view)}.{statement.view.name}' does not exist"
+        raise QueryError("TABLE_NOT_FOUND", text, position=statement.view.position) from error
+    if not views.is_view(record):
+        text = f"View '{record['DatabaseName']}.{record['Name']}' does not exist, but a table with that name does"
+        raise QueryError("TABLE_NOT_FOUND", text, position=statement.view.position)
+    session.context.catalog.delete_table(record["DatabaseName"], record["Name"])
+    return done()

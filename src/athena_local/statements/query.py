@@ -1,0 +1,58 @@
+"""SELECT and EXPLAIN: rows as a stream of Arrow batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from athena_local.context import ResultColumn, StatementResult
+from athena_local.errors import QueryError
+from athena_local.sql import statements as s
+
+if TYPE_CHECKING:
+    from athena_local.engine.session import Session
+
+
+def select(session: Session, statement: s.Select) -> StatementResult:
+    translated = session.translate(statement.query)
+    columns = [column.type.result(column.name) for column in translated.columns]
+    names = [column.name for column in translated.columns]
+    return StatementResult(columns, _named(session.batches(translated.sql), names))
+
+
+def _named(batches: Iterator[pa.RecordBatch], names: list[str]) -> Iterator[pa.RecordBatch]:
+    """Give the columns the names the query gave them; inside, repeated ones were told apart."""
+    for batch in batches:
+        yield batch.rename_columns(names)
+
+
+def closing(session: Session, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Stream, and close the session behind the last row or the first error."""
+    try:
+        yield from batches
+    finally:
+        session.close()
+
+
+def explain(session: Session, statement: s.Explain) -> StatementResult:
+    """Return this engine's own plan: what Trino's would be cannot be known here, and the text is not Athena's."""
+    inner = statement.statement
+    query = getattr(inner, "query", None)
+    if statement.mode == "validate":
+        if query is not None:
+            session.translate(query)
+        return _rows(ResultColumn("Valid", "boolean"), pa.array([True]))
+    if query is None:
+        return _rows(ResultColumn("Query Plan", "varchar", 2147483647), pa.array([inner.substatement_type]))
+    if statement.mode == "graphviz":
+        raise QueryError("NOT_SUPPORTED", "EXPLAIN (FORMAT GRAPHVIZ) is not supported by this server")
+    words = {"analyze": "EXPLAIN ANALYZE", "json": "EXPLAIN (FORMAT json)"}.get(statement.mode, "EXPLAIN")
+    plan = session.execute(f"{words} {session.translate(query).sql}").fetchall()
+    lines = "\n".join(row[-1] for row in plan).splitlines()
+    return _rows(ResultColumn("Query Plan", "varchar", 2147483647), pa.array(lines, pa.string()))
+
+
+def _rows(column: ResultColumn, values: pa.Array) -> StatementResult:
+    return StatementResult([column], iter([pa.RecordBatch.from_arrays([values], [column.name])]))
