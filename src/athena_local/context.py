@@ -86,7 +86,9 @@ class QueryContext:
     output_location: str
     statistics: Statistics = field(default_factory=Statistics)
     cancellation: Cancellation = field(default_factory=Cancellation)
-    execution_parameters: tuple[str, ...] = ()
+    execution_parameters: tuple[
+        str, ...
+    ] = ()  # for the record: `queries/` has put them into the statement already
 
 
 @dataclass(frozen=True)
