@@ -17,6 +17,7 @@ from sqlglot.tokens import TokenType
 from athena_local.sql.statements import Position
 
 _HOLE = re.compile(r"\{(\d+)\}")
+_DECIMAL_DIGITS = re.compile(r"\s*[+-]?(?=\.?\d)(\d*)(?:\.(\d*))?\s*")
 _SYNTACTIC = {"CAST", "TRY_CAST", "EXTRACT", "LISTAGG", "POSITION", "SUBSTRING", "TRIM", "NORMALIZE"}
 
 
@@ -37,6 +38,30 @@ class AthenaSQL(Trino):
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             key: value for key, value in Trino.Parser.FUNCTION_PARSERS.items() if key in _SYNTACTIC
         }
+        PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {TokenType.PLACEHOLDER: lambda self: _placeholder(self)}
+        TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = {
+            **Trino.Parser.TYPE_LITERAL_PARSERS,
+            exp.DType.DECIMAL: lambda parser, this, kind: parser.expression(_decimal_literal(this, kind)),
+        }
+
+
+def _decimal_literal(this: exp.Expression, kind: exp.DataType) -> exp.Cast:
+    """Return DECIMAL '1.10' as a cast to the type its digits make, decimal(3,2); a bare DECIMAL would be decimal(38,0)."""
+    digits = _DECIMAL_DIGITS.fullmatch(this.name)
+    if digits is not None and not kind.expressions:
+        whole, fraction = digits[1].lstrip("0"), digits[2] or ""
+        kind = exp.DataType.build(
+            f"decimal({max(1, len(whole + fraction))}, {len(fraction)})", dialect="trino"
+        )
+    return exp.Cast(this=this, to=kind)
+
+
+def _placeholder(parser: Any) -> exp.Expression:
+    """A `?` that remembers its place: parameters are filled in the order they stand in the text."""
+    node = exp.Placeholder()
+    token = parser._prev
+    node.meta.update(line=token.line, col=token.col, start=token.start, end=token.end)
+    return node
 
 
 class Source(exp.Expression):
