@@ -86,9 +86,7 @@ class QueryContext:
     output_location: str
     statistics: Statistics = field(default_factory=Statistics)
     cancellation: Cancellation = field(default_factory=Cancellation)
-    execution_parameters: tuple[
-        str, ...
-    ] = ()  # for the record: `queries/` has put them into the statement already
+    execution_parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from athena_local.config import DEFAULT_DATABASE, ENGINE_VERSION
 from athena_local.context import Cancellation, QueryContext, Statistics
 from athena_local.errors import OTHER, SYSTEM, QueryCancelledError, QueryError
 from athena_local.queries.history import History, Record
-from athena_local.queries.parameters import bind
 from athena_local.queries.results import ResultStore, StoredResult, result_suffix
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Executor:
 
     def submit(self, submission: Submission, token: str | None = None) -> str:
         """Queue a query and return its id; the same token and submission return the first one's."""
-        statement, failure = _parse(submission)
+        statement, failure = _parse(submission.sql)
         record = _new_record(submission, statement)
         query_id = self._history.add(record, asdict(submission), token)
         if query_id != record["QueryExecutionId"]:
@@ -194,12 +193,12 @@ class Executor:
         self._live.pop(record["QueryExecutionId"], None)
 
 
-def _parse(submission: Submission) -> tuple[Any, Exception | None]:
+def _parse(sql: str) -> tuple[Any, Exception | None]:
     """Return (statement, None), or (None, why there is none): such a query gets an id and fails, as any other."""
     from athena_local.sql import parse_statement
 
     try:
-        return parse_statement(bind(submission.sql, submission.parameters)), None
+        return parse_statement(sql), None
     except Exception as raised:
         return None, raised
 

@@ -244,6 +244,7 @@ class Server:
 def server(s3_endpoint: str, s3: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the run, in a thread of this process; tests keep apart by `database` and `lake`."""
     import uvicorn
+
     from athena_local.protocol.app import create_app
 
     config = Config(

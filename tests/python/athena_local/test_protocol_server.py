@@ -143,3 +143,43 @@ def test_size_reads_units(text: str, size: int) -> None:
 )
 def test_only_loopback_is_safe(host: str, loopback: bool) -> None:
     assert _is_loopback(host) is loopback
+
+
+LONG_QUERY = """select count(*) from unnest(sequence(1, 10000)) as a(x) cross join unnest(sequence(1, 10000)) as b(y)
+cross join unnest(sequence(1, 10000)) as c(z) where (x * y + z) % 7 = 3"""
+
+
+def start_and_wait_until_running(athena: Any, lake: str) -> str:
+    location = {"OutputLocation": lake}
+    query_id = str(
+        athena.start_query_execution(QueryString=LONG_QUERY, ResultConfiguration=location)["QueryExecutionId"]
+    )
+    while state(athena, query_id)["State"] == "QUEUED":
+        time.sleep(0.02)
+    return query_id
+
+
+def state(athena: Any, query_id: str) -> dict[str, Any]:
+    status: dict[str, Any] = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
+    return status
+
+
+def test_query_running_at_kill_9_is_failed_at_the_next_start(server_process: Process, lake: str) -> None:
+    athena = server_process.start()
+    query_id = start_and_wait_until_running(athena, lake)
+    assert state(athena, query_id)["State"] == "RUNNING"
+    server_process.end(signal.SIGKILL)
+    status = state(server_process.start(), query_id)
+    assert status["State"] == "FAILED"
+    assert "the server stopped while this query was RUNNING" in status["StateChangeReason"]
+
+
+def test_query_running_at_sigterm_is_cancelled(server_process: Process, lake: str) -> None:
+    athena = server_process.start()
+    query_id = start_and_wait_until_running(athena, lake)
+    assert server_process.end(signal.SIGTERM) == 0
+    status = state(server_process.start(), query_id)
+    assert (status["State"], status["StateChangeReason"]) == (
+        "CANCELLED",
+        "Query cancelled: the server is stopping",
+    )

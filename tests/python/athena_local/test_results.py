@@ -15,10 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from athena_local.context import ResultColumn, StatementResult
-from athena_local.errors import QueryError
 from athena_local.objects import ObjectStore
 from athena_local.queries import csvtext
-from athena_local.queries.parameters import bind
 from athena_local.queries.render import render_column, render_double
 from athena_local.queries.results import ResultStore
 
@@ -100,31 +98,6 @@ def test_render_value(value: Any, kind: pa.DataType, text: str) -> None:
 def test_render_timestamp_of_precision_six_shows_microseconds() -> None:
     column = ResultColumn("c", "timestamp", 6)
     assert shown([MOMENT], pa.timestamp("us"), column) == ["2025-01-01 10:00:00.123456"]
-
-
-@pytest.mark.parametrize(
-    ("sql", "parameters", "bound"),
-    [
-        ("select ?", ["1"], "select 1"),
-        (
-            "select ?, '?', \"?\", `?` -- ?\n /* ? */ , ?",
-            ["'a?'", "-1.5e3"],
-            "select 'a?', '?', \"?\", `?` -- ?\n /* ? */ , -1.5e3",
-        ),
-        ("where day = ?", ["date '2025-01-01'"], "where day = date '2025-01-01'"),
-        ("where id = ?", ["1 or 1 = 1"], "where id = (1 or 1 = 1)"),
-    ],
-)
-def test_bind_puts_parameters_in(sql: str, parameters: list[str], bound: str) -> None:
-    assert bind(sql, parameters) == bound
-
-
-@pytest.mark.parametrize(
-    ("sql", "parameters"), [("select ?", []), ("select 1", ["1"]), ("select ?, ?", ["1"])]
-)
-def test_bind_of_another_number_is_refused(sql: str, parameters: list[str]) -> None:
-    with pytest.raises(QueryError, match="INVALID_PARAMETER_USAGE: Incorrect number of parameters"):
-        bind(sql, parameters)
 
 
 cells = st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\r")))
