@@ -18,6 +18,10 @@ _WIDER = {
     "bigint": {"decimal", "real", "double"},
     "decimal": {"real", "double"},
     "real": {"double"},
+    "double": {
+        "decimal",
+        "real",
+    },  # not Trino's: the engine types a literal like 1.5, a decimal to Trino, as double
     "char": {"varchar"},
     "date": {"timestamp", "timestamp with time zone"},
     "timestamp": {"timestamp with time zone"},

@@ -64,6 +64,11 @@ def _check(kind: AthenaType) -> None:
                 f"{name} precision ({kind.precision}) not supported for Iceberg. "
                 f'Use "{name.lower()}(6){zone}" instead.',
             )
+    names = [name for name, _ in kind.fields]
+    if kind.base == "row" and not all(names):
+        raise QueryError("NOT_SUPPORTED", f"Row type field does not have a name: {kind.trino()}")
+    if len({name.lower() for name in names}) != len(names):
+        raise QueryError("NOT_SUPPORTED", f"Row type has two fields of one name: {kind.trino()}")
     for _, child in kind.fields:
         _check(child)
 

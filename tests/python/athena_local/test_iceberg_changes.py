@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -364,3 +367,49 @@ def test_many_small_commits_keep_the_manifests_few(
     assert len(loaded.current_snapshot().manifests(loaded.io)) <= 4
     assert rows("SELECT count(*) FROM t") == [(15,)]
     assert len(pairs(loaded)) == 15
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from athena_local.catalog import Catalog
+from athena_local.config import Config
+from athena_local.context import QueryContext
+from athena_local.objects import ObjectStore
+from athena_local.sql import parse_statement
+from athena_local.statements import execute
+
+data_dir, endpoint, moment, sql = sys.argv[1:]
+real = Catalog.update_table
+
+def update_table(*arguments, **options):
+    if moment == "after":
+        real(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Catalog.update_table = update_table
+config = Config(data_dir=Path(data_dir), s3_endpoint=endpoint)
+catalog = Catalog(config.catalog_path, config.account_id)
+context = QueryContext("killed", config, catalog, ObjectStore(config), "default", "s3://athena-local-tests/results/")
+execute(parse_statement(sql), context)
+"""
+
+
+@pytest.mark.parametrize(("moment", "name"), [("before", "a"), ("after", "merged")])
+def test_merge_killed_at_the_commit_leaves_the_old_state_or_the_new(
+    execute: Run, rows: Run, table: str, config: Any, external: Run, moment: str, name: str
+) -> None:
+    merge = """MERGE INTO t USING (SELECT 1 AS id UNION ALL SELECT 60) AS s ON t.id = s.id
+               WHEN MATCHED THEN UPDATE SET name = 'merged' WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.id, 'new')"""
+    arguments = [sys.executable, "-c", KILLED, str(config.data_dir), config.s3_endpoint, moment, merge]
+    assert subprocess.run(arguments, check=False, timeout=60).returncode == -signal.SIGKILL
+    expected = [(1, name), (2, "b"), (3, "c"), (4, "d"), (5, "e")] + (
+        [(60, "new")] if moment == "after" else []
+    )
+    assert rows("SELECT id, name FROM t ORDER BY id") == expected
+    assert pairs(external()) == expected
+    execute(merge)
+    assert rows("SELECT name, count(*) FROM t WHERE id IN (1, 60) GROUP BY name ORDER BY name") in (
+        [("merged", 1), ("new", 1)],
+        [("merged", 2)],
+    )

@@ -234,6 +234,10 @@ def test_ctas_over_a_hundred_partitions_is_refused_and_leaves_nothing(
         ),
         ("SELECT CAST(1 AS smallint) AS a", "NOT_SUPPORTED: Type not supported for Iceberg: smallint"),
         ("SELECT 1 AS a, 2 AS A", "DUPLICATE_COLUMN_NAME"),
+        (
+            "SELECT ROW(1, 'x') AS r",
+            r"NOT_SUPPORTED: Row type field does not have a name: row\(integer, varchar.*\)",
+        ),
     ],
 )
 def test_ctas_of_what_athena_refuses_is_refused(execute: Run, lake: str, query: str, message: str) -> None:
@@ -304,6 +308,19 @@ def test_insert_with_a_column_list_leaves_the_others_null(execute: Run, rows: Ru
     execute(ctas("t", lake, "SELECT 1 AS id, 'a' AS name, 2 AS n"))
     assert execute("INSERT INTO t (n, id) VALUES (20, 2), (30, 3)").update_count == 2
     assert rows("SELECT * FROM t ORDER BY id") == [(1, "a", 2), (2, None, 20), (3, None, 30)]
+
+
+def test_insert_widens_as_trino_coerces(execute: Run, rows: Run, lake: str) -> None:
+    execute(
+        f"""CREATE TABLE t (n bigint, m decimal(10,2), x double, at timestamp)
+            LOCATION '{lake}t/' TBLPROPERTIES ('table_type' = 'ICEBERG')"""
+    )
+    execute("INSERT INTO t VALUES (1, 1.5, 2, TIMESTAMP '2025-01-01 00:00:00.123')")
+    execute("INSERT INTO t VALUES (NULL, 3, NULL, DATE '2025-01-02')")
+    assert rows("SELECT * FROM t ORDER BY n") == [
+        (1, Decimal("1.50"), 2.0, datetime.datetime(2025, 1, 1, 0, 0, 0, 123000)),
+        (None, Decimal("3.00"), None, datetime.datetime(2025, 1, 2)),
+    ]
 
 
 def test_insert_of_no_rows_commits_no_snapshot(execute: Run, lake: str, external: Run) -> None:
