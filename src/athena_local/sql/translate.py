@@ -136,7 +136,9 @@ class Queries:
             if node.args.get("recursive") and isinstance(cte.this, exp.SetOperation):
                 _, anchor = self.query(cte.this.this, outer, self.ctes)
                 self.ctes[name.lower()] = _renamed(anchor, columns, cte)
-            tree, outputs = self.query(cte.this, outer, self.ctes)
+                tree, outputs = self._recursion(cte.this, outer, self.ctes[name.lower()])
+            else:
+                tree, outputs = self.query(cte.this, outer, self.ctes)
             outputs = _renamed(outputs, columns, cte)
             self.ctes[name.lower()] = outputs
             alias = exp.TableAlias(
@@ -145,6 +147,18 @@ class Queries:
             )
             found.append(exp.CTE(this=tree, alias=alias))
         return exp.With(expressions=found, recursive=bool(node.args.get("recursive")))
+
+    def _recursion(
+        self, node: exp.SetOperation, outer: Scope, anchor: list[Output]
+    ) -> tuple[exp.Expression, list[Output]]:
+        """Translate anchor and step as the bare union that DuckDB needs to see a recursion."""
+        if not isinstance(node, exp.Union) or _has_tail(node):
+            raise QueryError("NOT_SUPPORTED", "A recursive query must be a UNION", position=position_of(node))
+        first, _ = self.query(node.this, outer, self.ctes)
+        step, outputs = self.query(node.expression, outer, self.ctes)
+        _united(anchor, outputs, node)
+        text = "({0}) UNION ({1})" if node.args.get("distinct") else "({0}) UNION ALL ({1})"
+        return Text(this=text, expressions=[first, step]), anchor
 
     # SELECT
 
@@ -469,7 +483,7 @@ class Queries:
             outputs = _renamed(self.ctes[node.name.lower()], columns, node, refs=False)
             text = f"{quote(node.name)} AS {quote(alias)}{_sample(sample)}"
             return Text(this=text), Relation(alias, outputs)
-        sql, outputs = self.tables.source(node, alias, conjuncts)
+        sql, outputs = self.tables.source(node, alias, [] if columns else conjuncts)  # they may name renamed columns
         outputs = _renamed(outputs, columns, node, refs=False)
         return Text(this=f"({sql}) AS {quote(alias)}{_sample(sample)}"), Relation(alias, outputs)
 
