@@ -39,6 +39,8 @@ class Limits:
     """How long a sync waits and how much of the server's memory it asks for.
 
     connect_seconds: 0 to 600. Neon's computes wake in under 5 s as a rule; more only delays the report of a wrong address.
+    busy_seconds: how long it waits for another sync of the table. A killed one's lock is held until its server process
+        notices, about a second; to wait out a live one, set the length of a sync.
     lock_timeout: how long it waits behind another's lock on the table before it leaves.
     statement_timeout: must exceed the COPY of the largest first load.
     maintenance_work_mem: for index builds; 64 to 512 MB. On 1.25M rows 64 MB spills three of eight, 256 MB none.
@@ -46,6 +48,7 @@ class Limits:
     """
 
     connect_seconds: float = 60
+    busy_seconds: float = 3
     lock_timeout: str = "30s"
     statement_timeout: str = "2h"
     maintenance_work_mem: str = "256MB"
@@ -116,17 +119,26 @@ def begin_limits(connection: Connection, limits: Limits) -> None:
     connection.execute(
         "select set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
         " set_config('maintenance_work_mem', %s, true), set_config('work_mem', %s, true),"
+        # a server process in the middle of a statement notices within a second that its client was killed
+        " set_config('client_connection_check_interval', '1s', true),"
         " set_config('jit', 'off', true), set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true)",
         [limits.lock_timeout, limits.statement_timeout, limits.maintenance_work_mem, limits.work_mem],
     )
 
 
-def lock(connection: Connection, declaration: Declaration) -> None:
+def lock(connection: Connection, declaration: Declaration, limits: Limits) -> None:
     """Take the table's sync lock for this transaction; raises SyncBusyError naming who holds it."""
     name = f"penstock.sync:{declaration.target}"
-    row = connection.execute("select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name]).fetchone()
-    if row == (True,):
-        return
+    until = time.monotonic() + limits.busy_seconds
+    while True:
+        row = connection.execute(
+            "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name]
+        ).fetchone()
+        if row == (True,):
+            return
+        if time.monotonic() >= until:
+            break
+        time.sleep(0.1)
     holder = connection.execute(
         "select a.pid, a.usename, coalesce(host(a.client_addr), 'local'), a.application_name, a.xact_start"
         " from pg_locks as l inner join pg_stat_activity as a on a.pid = l.pid"

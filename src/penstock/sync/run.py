@@ -116,7 +116,7 @@ class _Run:
                 self._run(connection, glue)
             except SyncBusyError:
                 raise
-            except (PenstockError, psycopg.Error) as error:
+            except (PenstockError, psycopg.Error, FileNotFoundError) as error:
                 named = self._named(error)
                 self._record_failure(connection, named)
                 raise named from error
@@ -138,22 +138,36 @@ class _Run:
             with connection.transaction():
                 write_run(connection, declaration, self._record())
             return
-        lake = LakeTable(LakeObjects(self.connections), location)
-        columns = resolve(lake.fields(), declaration.columns, declaration.key, declaration.model)
-        schema.check_columns(declaration, columns)
+        while not self._attempt(connection, glue):
+            continue
+        self._lap("commit")
+        self.checkpoint("committed")
+
+    def _attempt(self, connection: Connection, glue: Any) -> bool:
+        """Sync the version that is current; False, with nothing done, when the lake moved on before the lock was held.
+
+        The lake is always looked up under the lock: looked up before, it could be older than what another sync has
+        committed meanwhile. The table's shape is converged in a transaction of its own, or readers would wait for the load.
+        """
+        declaration = self.declaration
         with connection.transaction():
             begin_limits(connection, self.limits)
-            lock(connection, declaration)
+            lock(connection, declaration, self.limits)
+            location = locate(glue, declaration.lake_database, declaration.lake_table)
+            lake = LakeTable(LakeObjects(self.connections), location)
+            columns = resolve(lake.fields(), declaration.columns, declaration.key, declaration.model)
+            schema.check_columns(declaration, columns)
             schema.check_drift(declaration, columns, read_state(connection, declaration))
             if schema.exists(connection, declaration):
                 schema.converge(connection, declaration, columns)
         with connection.transaction():
             begin_limits(connection, self.limits)
-            lock(connection, declaration)
+            lock(connection, declaration, self.limits)
+            if locate(glue, declaration.lake_database, declaration.lake_table) != location:
+                return False
             self._locked(connection, lake, columns)
             self.checkpoint("before commit")
-        self._lap("commit")
-        self.checkpoint("committed")
+        return True
 
     def _locked(self, connection: Connection, lake: LakeTable, columns: list[Column]) -> None:
         """Everything of the one transaction: plan against the state under the lock, apply, verify, record."""
@@ -264,11 +278,16 @@ class _Run:
             "started_at": self.started,
         }
 
-    def _named(self, error: PenstockError | psycopg.Error) -> PenstockError:
+    def _named(self, error: PenstockError | psycopg.Error | FileNotFoundError) -> PenstockError:
         """Return the error as one to show: Postgres's own words, with table and row, and no secret."""
         if isinstance(error, PenstockError):
             error.message = without_secret(error.message, self.connections.database_url)
             return error
+        if isinstance(error, FileNotFoundError):
+            return SyncError(
+                f"{error} belongs to {self.declaration.lake} and is not in S3.",
+                hint="If the table was rewritten this moment, run the sync again; else the lake has lost a file.",
+            )
         from penstock.sync import apply
 
         diagnosis = error.diag
@@ -290,10 +309,15 @@ class _Run:
         self.report = replace(self.report, inserted=0, updated=0, deleted=0)
         record = self._record() | {"status": "failed", "error": error.message}
         try:
-            if connection.closed:
-                quick = replace(self.limits, connect_seconds=min(5, self.limits.connect_seconds))
-                connection = connect(self.connections.database_url, quick)
-            with connection.transaction():
-                write_run(connection, self.declaration, record)
+            if not connection.closed:
+                self._write_failure(connection, record)
+                return
+            quick = replace(self.limits, connect_seconds=min(5, self.limits.connect_seconds))
+            with connect(self.connections.database_url, quick) as anew:
+                self._write_failure(anew, record)
         except (psycopg.Error, PenstockError):
             error.add_note("The failure could not be recorded in Postgres either.")
+
+    def _write_failure(self, connection: Connection, record: dict[str, Any]) -> None:
+        with connection.transaction():
+            write_run(connection, self.declaration, record)
