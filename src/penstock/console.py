@@ -111,6 +111,10 @@ class Bar:
         if self._task is not None:
             self._progress.advance(self._task, count)
 
+    def describe(self, label: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, description=label)
+
     def finish(self) -> None:
         if self._task is not None:
             total = self._progress.tasks[self._progress.task_ids.index(self._task)].total

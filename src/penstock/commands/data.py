@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -109,7 +110,44 @@ def show_seeded(report: SeedReport) -> None:
 def build(connections: Connections, *, select: str, full_refresh: bool) -> None:
     from penstock.transform.build import build as build_models
 
-    show_built(build_models(connections, select=select, full_refresh=full_refresh, on_line=console.note))
+    with dbt_bar() as on_line:
+        report = build_models(connections, select=select, full_refresh=full_refresh, on_line=on_line)
+    show_built(report)
+
+
+@contextmanager
+def dbt_bar() -> Iterator[Callable[[str], None]]:
+    """Yield a callback for dbt's lines: nodes that ended move a bar, those that did not go well are printed.
+
+    The whole story stays in dbt's own log; a failure is told by the error that ends the task.
+    """
+    with console.progress_bar() as bar:
+        done = 0
+
+        def on_line(line: str) -> None:
+            nonlocal done
+            found = _NODE_ENDED.search(line)
+            if found is None:
+                return
+            name, total = found["name"].rstrip(" ."), int(found["total"])
+            if done == 0:
+                bar.start("dbt", total)
+            done = done + 1
+            bar.advance()
+            bar.describe(f"dbt: {name.rpartition('.')[2][:48]}")
+            if found["outcome"] in ("ERROR", "FAIL", "WARN"):
+                console.err().print(line, markup=False)
+            if done == total:
+                done = 0
+
+        yield on_line
+        bar.finish()
+
+
+# "12 of 54 PASS not_null_… [PASS in 0.76s]"; a START line is no end
+_NODE_ENDED = re.compile(
+    r"^\s*\d+ of (?P<total>\d+) (?P<outcome>OK|PASS|FAIL|ERROR|WARN|SKIP|NO-OP)\b\s*(?P<name>.*?)\s*(\[|$)"
+)
 
 
 def show_built(report: BuildReport) -> None:

@@ -61,7 +61,8 @@ def run(settings: Settings, *, rows: int) -> None:
         step.rows = sum(file.rows for file in seeded.files if file.uploaded)
         step.told = "CSV checked and landed" if seeded.changed else "the same file lies there"
     with steps.step("build") as step:
-        lake = build.build_lake(connections, on_line=console.note)
+        with data.dbt_bar() as on_line:
+            lake = build.build_lake(connections, on_line=on_line)
         data.show_side(lake, "Lake, on Athena")
         step.rows, step.scanned = lake.rows, lake.bytes_scanned
         step.told = "Iceberg marts built and tested" if lake.rows else "no mart differs; tests passed"
@@ -71,7 +72,9 @@ def run(settings: Settings, *, rows: int) -> None:
         step.rows = sum(report.inserted + report.updated + report.deleted for report in synced)
         step.told = "Postgres equals the lake" if step.rows else "no snapshot is new"
     with steps.step("serve") as step:
-        data.show_side(build.build_serving(connections, on_line=console.note), "Serving, in Postgres")
+        with data.dbt_bar() as on_line:
+            served = build.build_serving(connections, on_line=on_line)
+        data.show_side(served, "Serving, in Postgres")
         step.told = "views over the synced table, tested"
     _close(connections, steps.done, nothing_new=not any(step.rows for step in steps.done))
 
