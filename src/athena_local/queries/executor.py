@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -166,13 +167,16 @@ class Executor:
         if query.failure is not None:
             raise query.failure
         result = execute(query.statement, context)
-        query.record["Local"]["Executed"] = time.time()
+        if result.batches is None:
+            query.record["Local"]["Executed"] = time.time()
+        else:
+            result.batches = _timed(result.batches, query.record)
         try:
             return self._results.store(
                 context.query_id, query.record["ResultConfiguration"]["OutputLocation"], result
             )
         finally:
-            if result.batches is not None and hasattr(result.batches, "close"):
+            if isinstance(result.batches, Generator):
                 result.batches.close()
 
     def _end(self, query: _Query, state: str, reason: str, error: QueryError | None = None) -> None:
@@ -191,6 +195,16 @@ class Executor:
         _fill_timings(record, now)
         self._history.save(record)
         self._live.pop(record["QueryExecutionId"], None)
+
+
+def _timed(batches: Iterator[Any], record: Record) -> Generator[Any, None, None]:
+    """Pass a stream on, and note when it ended: until then the engine worked, what follows is the service's time."""
+    try:
+        yield from batches
+    finally:
+        record["Local"]["Executed"] = time.time()
+        if isinstance(batches, Generator):
+            batches.close()
 
 
 def _parse(sql: str) -> tuple[Any, Exception | None]:
