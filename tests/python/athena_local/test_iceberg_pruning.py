@@ -31,7 +31,7 @@ TRANSFORMS = [
 ROWS = """SELECT n, date_add('day', n * 97, DATE '2024-11-05') AS d,
     CAST(date_add('minute', n * 31, TIMESTAMP '2024-12-31 22:15:00.000') AS timestamp(6)) AS at,
     CASE WHEN n % 7 = 0 THEN NULL ELSE substr('abcdefghijklmnop', 1 + abs(n) % 5, 1 + abs(n) % 3) END AS s,
-    CAST(n AS decimal(10,2)) / 4 AS m, CASE WHEN n % 5 = 0 THEN nan() ELSE n / 2e0 END AS x
+    CAST(n AS decimal(10,2)) / 4 AS m, CASE WHEN n % 5 = 0 THEN NULL ELSE n / 2e0 END AS x
     FROM UNNEST(sequence(-15, 15)) AS v (n)"""
 
 OPERATOR = st.sampled_from(["=", "<", "<=", ">", ">=", "<>"])
