@@ -32,7 +32,6 @@ _TIMES: dict[str, ice.Transform[Any, Any]] = {
 }
 _CALL = re.compile(r"^\s*(\w+)\s*\(\s*(.+?)\s*\)\s*$")
 _TEMPORAL = (types.DateType, types.TimestampType, types.TimestamptzType)
-_EPOCH = {"year": "year", "month": "month", "day": "day", "hour": "hour"}
 
 
 def parse_spec(texts: Sequence[str], schema: Schema) -> PartitionSpec:
@@ -106,7 +105,7 @@ def sql(field: PartitionField, schema: Schema, connection: duckdb.DuckDBPyConnec
     unit = str(transform)
     if isinstance(kind, types.TimestamptzType):
         column = f"timezone('UTC', {column})"
-    if unit in _EPOCH and isinstance(kind, _TEMPORAL):
+    if unit in _TIMES and isinstance(kind, _TEMPORAL):
         return f"CAST(date_diff('{unit}', TIMESTAMP '1970-01-01', CAST({column} AS TIMESTAMP)) AS INTEGER)"
     raise QueryError("NOT_SUPPORTED", f"Unsupported partition transform: {field}")
 
