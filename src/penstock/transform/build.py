@@ -112,13 +112,25 @@ def serving_obstacle(connections: Connections, root: Path = PROJECT_ROOT) -> str
 
 
 def synced_tables(manifest: dict[str, Any]) -> list[str]:
-    """Return schema.table of every table that the serving models read."""
-    sources = manifest["sources"]
-    used = {
+    """Return schema.table of every table that the serving models read, as the marts behind them declare it (meta.sync)."""
+    nodes = manifest["nodes"]
+    marts = {
         parent
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and node["original_file_path"].startswith("models/serving/")
+        for node in nodes.values()
+        if node["resource_type"] == "model" and is_serving(node)
         for parent in node["depends_on"]["nodes"]
-        if parent in sources
+        if parent in nodes
     }
-    return sorted(f"{sources[parent]['schema']}.{sources[parent]['identifier']}" for parent in used)
+    tables = {
+        nodes[mart]["config"]["meta"]["sync"]["table"]
+        for mart in marts
+        if "sync" in nodes[mart]["config"]["meta"]
+    }
+    return sorted(table if "." in table else f"public.{table}" for table in tables)
+
+
+def is_serving(node: dict[str, Any]) -> bool:
+    """Return whether a manifest's node or source belongs to the serving side."""
+    return str(node["original_file_path"]).startswith(
+        tuple(path.partition(":")[2] + "/" for path in SERVING_PATHS)
+    )

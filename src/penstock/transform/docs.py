@@ -1,8 +1,8 @@
-"""One docs site for both sides: the lake's manifest, and the columns of both catalogs.
+"""One docs site for both sides: the whole lineage, and the columns of both catalogs.
 
-Either manifest knows the whole lineage, but only Athena knows the lake's columns and only Postgres those of the serving
-side. So dbt writes each side's catalog, and the two are merged under the lake's manifest into target/docs: index.html
-with both inside, which opens from disk as well as from a server.
+Either side's manifest knows the whole lineage, but only Athena's knows where the lake's tables lie and which columns they
+have, and only Postgres' those of the serving side. So dbt writes manifest and catalog of each, and both are merged into
+target/docs: index.html with everything inside, which opens from disk as well as from a server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from penstock.connections import Connections
 from penstock.errors import BuildError
 from penstock.settings import PROJECT_ROOT
 from penstock.transform import dbt
-from penstock.transform.build import SERVING_PATHS, serving_obstacle
+from penstock.transform.build import SERVING_PATHS, is_serving, serving_obstacle
 from penstock.transform.dbt import OnLine, Side
 
 HOST = "127.0.0.1"
@@ -58,6 +58,7 @@ def generate(
         serving = [*arguments, "--select", SERVING_PATHS[0]]
         dbt.run(connections, Side.NEON, serving, on_line=on_line, root=root)
         catalogs.append(_read(dbt.target_path(Side.NEON, root) / "catalog.json"))
+        manifest = merge_manifests(manifest, _read(dbt.target_path(Side.NEON, root) / "manifest.json"))
     catalog = merge_catalogs(catalogs, manifest)
     folder = root / "target" / "docs"
     write_site(folder, manifest, catalog)
@@ -72,6 +73,17 @@ def merge_catalogs(catalogs: list[dict[str, Any]], manifest: dict[str, Any]) -> 
     for catalog in catalogs:
         for part in ("nodes", "sources"):
             merged[part].update({key: value for key, value in catalog[part].items() if key in known})
+    return merged
+
+
+def merge_manifests(lake: dict[str, Any], neon: dict[str, Any]) -> dict[str, Any]:
+    """Return the lake's manifest with the serving side's nodes and sources as the Neon target knows them."""
+    merged = dict(lake)
+    for part in ("nodes", "sources"):
+        merged[part] = {
+            key: neon[part][key] if is_serving(entry) and key in neon[part] else entry
+            for key, entry in lake[part].items()
+        }
     return merged
 
 

@@ -26,7 +26,10 @@ _HEADER = re.compile(r"^-- /\* (\{.*?\}) \*/")
 
 @dataclass(frozen=True)
 class NodeReport:
-    """One node. `rows`: written by a model (0: nothing new), failing in a test; `bytes_scanned`: None off Athena."""
+    """One node.
+
+    rows: those a model wrote (0: nothing new; None: a view), those that failed a test. bytes_scanned: None off Athena.
+    """
 
     name: str
     resource_type: str

@@ -61,22 +61,27 @@ def test_selection_is_narrowed_to_each_side() -> None:
     ]
 
 
-def test_synced_tables_are_those_the_serving_models_read() -> None:
-    manifest = {
-        "nodes": {
-            "model.p.daily": _model("models/serving/daily.sql", ["source.p.postgres.a", "model.p.fct"]),
-            "model.p.stg": _model("models/staging/stg.sql", ["source.p.lake.b"]),
-        },
-        "sources": {
-            "source.p.postgres.a": {"schema": "public", "identifier": "forecast_data"},
-            "source.p.lake.b": {"schema": "landed", "identifier": "forecast"},
-        },
+def test_synced_tables_are_those_declared_by_the_marts_behind_serving_models() -> None:
+    nodes = {
+        "model.p.daily": _model(
+            "models/serving/daily.sql", ["source.p.postgres.a", "model.p.fct", "model.p.stg"]
+        ),
+        "model.p.fct": _model("models/marts/fct.sql", ["model.p.stg"], sync={"table": "forecast_data"}),
+        "model.p.other": _model("models/serving/other.sql", ["model.p.named"]),
+        "model.p.named": _model("models/marts/named.sql", [], sync={"table": "app.named"}),
+        "model.p.unread": _model("models/marts/unread.sql", [], sync={"table": "unread"}),
+        "model.p.stg": _model("models/staging/stg.sql", ["source.p.lake.b"]),
     }
-    assert synced_tables(manifest) == ["public.forecast_data"]
+    assert synced_tables({"nodes": nodes}) == ["app.named", "public.forecast_data"]
 
 
-def _model(path: str, parents: list[str]) -> dict[str, Any]:
-    return {"resource_type": "model", "original_file_path": path, "depends_on": {"nodes": parents}}
+def _model(path: str, parents: list[str], **meta: Any) -> dict[str, Any]:
+    return {
+        "resource_type": "model",
+        "original_file_path": path,
+        "depends_on": {"nodes": parents},
+        "config": {"meta": meta},
+    }
 
 
 def test_serving_obstacle_without_database_says_so(tmp_path: Path) -> None:
