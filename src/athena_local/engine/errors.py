@@ -17,6 +17,9 @@ _CAST = re.compile(r"Could not convert (?:string|VARCHAR) '(.*)' to ([\w(), ]+)"
 _FUNCTION = re.compile(
     r"(?:No function matches the given name and argument types|Scalar Function with name) '?([\w!]+)"
 )
+_NOT_GROUPED = re.compile(r'column "([^"]+)" must appear in the GROUP BY clause')
+_OVERFLOW = re.compile(r"Overflow in (\w+) of (INT\d+) \((.+)\)")
+_INTEGER_NAMES = {"INT8": "tinyint", "INT16": "smallint", "INT32": "integer", "INT64": "bigint"}
 _OUT_OF_RANGE = ("out of range", "overflow")
 
 
@@ -61,6 +64,10 @@ def translate(error: duckdb.Error) -> QueryError:
             return QueryError("NUMERIC_VALUE_OUT_OF_RANGE", detail)
         return QueryError("INVALID_CAST_ARGUMENT", detail)
     if isinstance(error, duckdb.OutOfRangeException):
+        overflow = _OVERFLOW.search(text)
+        if overflow:
+            kind = _INTEGER_NAMES.get(overflow.group(2), "bigint")
+            detail = f"{kind} {overflow.group(1)} overflow: {overflow.group(3)}"
         return QueryError("NUMERIC_VALUE_OUT_OF_RANGE", detail)
     if isinstance(error, duckdb.BinderException):
         function = _FUNCTION.search(text)
@@ -68,6 +75,10 @@ def translate(error: duckdb.Error) -> QueryError:
             return QueryError(
                 "FUNCTION_NOT_FOUND", f"Unexpected parameters for function {function.group(1)}: {detail}"
             )
+        grouped = _NOT_GROUPED.search(text)
+        if grouped:
+            message = f"'{grouped.group(1)}' must be an aggregate expression or appear in GROUP BY clause"
+            return QueryError("EXPRESSION_NOT_AGGREGATE", message)
         return QueryError("TYPE_MISMATCH", detail)
     if isinstance(error, duckdb.InvalidInputException):
         return QueryError("INVALID_FUNCTION_ARGUMENT", detail)

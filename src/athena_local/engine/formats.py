@@ -51,6 +51,11 @@ def stored_as(name: str) -> tuple[str, str, str]:
     return found
 
 
+def _numbered(value: str | None) -> str | None:
+    """Hive writes `serialization.format` as the delimiter or as its code: '1' is \\x01."""
+    return chr(int(value)) if value is not None and value.isdigit() else value
+
+
 def format_of(table: Record) -> Format:
     """Return how a table's data files are to be read. NOT_SUPPORTED for a SerDe this server has no reader for."""
     storage = table.get("StorageDescriptor") or {}
@@ -78,7 +83,7 @@ def format_of(table: Record) -> Format:
         raise QueryError("HIVE_INVALID_METADATA", f"SerDe library not found: {serde}")
     return Format(
         "lazy",
-        options.get("field.delim") or options.get("serialization.format") or DEFAULT_DELIMITER,
+        options.get("field.delim") or _numbered(options.get("serialization.format")) or DEFAULT_DELIMITER,
         escape=options.get("escape.delim"),
         null=options.get("serialization.null.format", "\\N"),
         skip_lines=skip,

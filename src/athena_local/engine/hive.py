@@ -102,9 +102,8 @@ def _data_files(
             partition_literal(value, key) for value, key in zip(partition["Values"], keys, strict=True)
         )
         storage = partition.get("StorageDescriptor") or {}
-        location = storage.get("Location")
-        if location:
-            found += [DataFile(item, values) for item in objects.list_data(location)]
+        if storage.get("Location"):
+            found += [DataFile(item, values) for item in objects.list_data(str(storage["Location"]))]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Parquet files of Hive tables: columns by name, those a file does not have are NULL, those that do not fit are HIVE_BAD_DATA."""
+"""Parquet files of Hive tables: columns by name; one that a file has not is NULL, one that does not fit is HIVE_BAD_DATA."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _value(column: Column, schema: Schema, item: S3Object) -> str:
 
 def _fits(actual: AthenaType, declared: AthenaType) -> bool:
     if actual.base == declared.base or declared.base == "unknown":
-        return actual.base != "row" or True
+        return True
     if actual.is_integer and declared.is_integer:
         narrow = (
             declared.base in {"tinyint", "smallint"} and actual.base == "integer"

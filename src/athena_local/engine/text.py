@@ -21,7 +21,7 @@ from athena_local.types import AthenaType, Column, quote
 if TYPE_CHECKING:
     from athena_local.engine.session import Session
 
-MAX_LINE_BYTES = 64 * 1024**2
+MAX_LINE_BYTES = 2 * 1024**2  # DuckDB takes 16 times this as a buffer for each thread
 # DuckDB takes '1.5' and '1e3' for integers, with rounding; the SerDe does not.
 _NOT_INTEGER = ".eE_"
 

@@ -12,6 +12,7 @@ from athena_local.types import AthenaType
 
 _INTEGER_TEXT = r"^\s*[+-]?[0-9]+\s*$"
 _TIMESTAMP_FORMATS = {0: "%Y-%m-%d %H:%M:%S", 3: "%Y-%m-%d %H:%M:%S.%g", 6: "%Y-%m-%d %H:%M:%S.%f"}
+_MILLIS = 3
 _NEVER = {
     ("boolean", "date"), ("date", "boolean"), ("date", "integer"), ("date", "bigint"), ("integer", "date"),
     ("bigint", "date"), ("double", "date"), ("timestamp", "bigint"), ("timestamp", "integer"), ("bigint", "timestamp"),
@@ -40,10 +41,16 @@ def _template(source: AthenaType | None, target: AthenaType, safe: bool) -> str:
         return f"{word}(round({{0}}) AS {target.duckdb()})"  # DuckDB rounds half to even
     if target.base in {"varchar", "char"}:
         return _shortened(_to_text(source, plain), target)
-    if target.base.startswith("timestamp") and source.base.startswith("timestamp"):
-        if (target.precision or 0) < (source.precision or 0):
-            unit = {0: "second", 3: "milliseconds"}.get(target.precision or 0)
-            return f"date_trunc('{unit}', {plain})" if unit else plain
+    both = target.base.startswith("timestamp") and source.base.startswith("timestamp")
+    if both and (target.precision or 0) < (source.precision or 0):
+        unit = {0: "second", 3: "milliseconds"}.get(target.precision or 0)
+        return f"date_trunc('{unit}', {plain})" if unit else plain
+    if (
+        source.base in {"varchar", "char"}
+        and target.base.startswith("timestamp")
+        and target.precision == _MILLIS
+    ):
+        return f"date_trunc('milliseconds', {plain} + INTERVAL 500 MICROSECOND)"  # Trino rounds
     if source.base in {"varchar", "json"} and target.base == "json":
         return "to_json({0})" if source.base == "varchar" else "{0}"
     if target.base == "json":

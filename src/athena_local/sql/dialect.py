@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.dialects.trino import Trino
-from sqlglot.tokens import TokenType
+from sqlglot.tokens import TokenType  # type: ignore[attr-defined]
 
 from athena_local.sql.statements import Position
 
@@ -33,12 +33,19 @@ class AthenaSQL(Trino):
             if key not in {"==", "::", "//", "PIVOT", "UNPIVOT", "QUALIFY"}
         }
 
-    class Parser(Trino.Parser):
+    class Parser(Trino.Parser):  # type: ignore[misc, valid-type]
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             key: value for key, value in Trino.Parser.FUNCTION_PARSERS.items() if key in _SYNTACTIC
         }
-        PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {TokenType.PLACEHOLDER: lambda self: _placeholder(self)}
+        PRIMARY_PARSERS: ClassVar[dict[Any, Any]] = {
+            **Trino.Parser.PRIMARY_PARSERS,
+            TokenType.NUMBER: lambda _, token: _placed(exp.Literal(this=token.text, is_string=False), token),
+            TokenType.STRING: lambda _, token: _placed(exp.Literal(this=token.text, is_string=True), token),
+        }
+        PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {
+            TokenType.PLACEHOLDER: lambda self: _placeholder(self)
+        }
         TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = {
             **Trino.Parser.TYPE_LITERAL_PARSERS,
             exp.DType.DECIMAL: lambda parser, this, kind: parser.expression(_decimal_literal(this, kind)),
@@ -58,8 +65,10 @@ def _decimal_literal(this: exp.Expression, kind: exp.DataType) -> exp.Cast:
 
 def _placeholder(parser: Any) -> exp.Expression:
     """A `?` that remembers its place: parameters are filled in the order they stand in the text."""
-    node = exp.Placeholder()
-    token = parser._prev
+    return _placed(exp.Placeholder(), parser._prev)
+
+
+def _placed(node: exp.Expression, token: Any) -> exp.Expression:
     node.meta.update(line=token.line, col=token.col, start=token.start, end=token.end)
     return node
 
@@ -81,7 +90,7 @@ class DuckDBText(DuckDB):
 
     INDEX_OFFSET = 0
 
-    class Generator(DuckDB.Generator):
+    class Generator(DuckDB.Generator):  # type: ignore[misc, valid-type]
         TRANSFORMS: ClassVar[dict[Any, Any]] = {
             **DuckDB.Generator.TRANSFORMS,
             Source: lambda self, node: _source(self, node),

@@ -6,6 +6,7 @@ through. Type rules are Trino's: text never becomes a number by itself, integers
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,8 +44,11 @@ _EXTRACTS = {
     "year", "quarter", "month", "week", "day", "day_of_month", "day_of_week", "dow", "day_of_year", "doy",
     "year_of_week", "yow", "hour", "minute", "second",
 }  # fmt: skip
-_LAMBDA_FUNCTIONS = {"transform", "filter", "any_match", "all_match", "none_match", "map_filter", "reduce", "transform_values",
-                     "transform_keys", "zip_with"}  # fmt: skip
+_LAMBDA_FUNCTIONS = {
+    "transform", "filter", "any_match", "all_match", "none_match", "map_filter", "reduce", "transform_values",
+    "transform_keys", "zip_with",
+}  # fmt: skip
+_ZONE = re.compile(r"\d\s*(?:[+-]\d{1,2}:\d{2}|[A-Za-z]+(?:/[A-Za-z_]+)?)\s*$")
 _TIME_FAMILY = {"date", "timestamp", "timestamp with time zone"}
 
 
@@ -108,7 +112,7 @@ class Expressions:
             exp.Filter: self._filter,
             exp.Distinct: self._distinct,
             exp.Order: self._ordered_argument,
-            exp.Star: lambda node, _: Typed(exp.Star(), None),
+            exp.Star: lambda *_: Typed(exp.Star(), None),
             exp.WithinGroup: self._refuse,
             exp.IgnoreNulls: self._null_treatment,
             exp.RespectNulls: self._null_treatment,
@@ -211,10 +215,10 @@ class Expressions:
         inner = self.translate(node.this, scope)
         return Typed(exp.Paren(this=inner.node), inner.type)
 
-    def _logical(self, node: exp.Binary, scope: Scope) -> Typed:
+    def _logical(self, node: Any, scope: Scope) -> Typed:
         """AND and OR, in a loop: generated conditions are long chains."""
         kind, items = type(node), []
-        current: exp.Expression = node
+        current: Any = node
         while type(current) is kind:
             items.append(current.args["expression"])
             current = current.this
@@ -239,7 +243,7 @@ class Expressions:
         inner = self.translate(node.this, scope)
         return Typed(Text(this="(-{0})", expressions=[_operand(inner.node)]), inner.type)
 
-    def _compare(self, node: exp.Binary, scope: Scope) -> Typed:
+    def _compare(self, node: Any, scope: Scope) -> Typed:
         left, right = self.translate(node.this, scope), self.translate(node.expression, scope)
         sign = _COMPARISONS[type(node)]
         self._check_comparable(left.type, right.type, sign, node)
@@ -254,7 +258,7 @@ class Expressions:
                 "TYPE_MISMATCH", f"Cannot apply operator: {left} {sign} {right}", position=position_of(node)
             )
 
-    def _arithmetic(self, node: exp.Binary, scope: Scope) -> Typed:
+    def _arithmetic(self, node: Any, scope: Scope) -> Typed:
         left, right = self.translate(node.this, scope), self.translate(node.expression, scope)
         sign = _ARITHMETIC[type(node)]
         kind = self._arithmetic_type(left.type, right.type, sign, node)
@@ -290,10 +294,11 @@ class Expressions:
     def _between(self, node: exp.Between, scope: Scope) -> Typed:
         value, low, high = self._all([node.this, node.args["low"], node.args["high"]], scope)
         for bound in (low, high):
-            if value.type and bound.type and "unknown" not in {value.type.base, bound.type.base}:
-                if _family(value.type) != _family(bound.type):
-                    text = f"Cannot check if {value.type} is BETWEEN {low.type} and {high.type}"
-                    raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
+            if value.type is None or bound.type is None or "unknown" in {value.type.base, bound.type.base}:
+                continue
+            if _family(value.type) != _family(bound.type):
+                text = f"Cannot check if {value.type} is BETWEEN {low.type} and {high.type}"
+                raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
         nodes = [_operand(item.node) for item in (value, low, high)]
         return Typed(Text(this="({0} BETWEEN {1} AND {2})", expressions=nodes), BOOLEAN)
 
@@ -330,7 +335,7 @@ class Expressions:
             Text(this="({0} IS NULL)", expressions=[_operand(self.translate(node.this, scope).node)]), BOOLEAN
         )
 
-    def _distinct_from(self, node: exp.Binary, scope: Scope) -> Typed:
+    def _distinct_from(self, node: Any, scope: Scope) -> Typed:
         left, right = self.translate(node.this, scope), self.translate(node.expression, scope)
         self._check_comparable(left.type, right.type, "IS DISTINCT FROM", node)
         word = "IS DISTINCT FROM" if isinstance(node, exp.NullSafeNEQ) else "IS NOT DISTINCT FROM"
@@ -442,8 +447,8 @@ class Expressions:
         return Typed(Text(this="({0})", expressions=[tree]), types[0])
 
     def _quantified(self, node: exp.Expression, scope: Scope) -> Typed:
-        inner = node.this.this if isinstance(node.this, exp.Subquery) else node.this
-        if not isinstance(inner, exp.Query):
+        inner: Any = node.this.this if isinstance(node.this, exp.Subquery) else node.this
+        if not isinstance(inner, exp.Select | exp.SetOperation):
             return self._refuse(node, scope)
         tree, types = self._subquery(inner, scope)
         word = "ANY" if isinstance(node, exp.Any) else "ALL"
@@ -482,12 +487,13 @@ class Expressions:
             return Typed(Text(this=text, expressions=nodes), base.type.value)
         if base.type is not None and base.type.base == "row":
             at = int(node.expressions[0].name) - 1
-            name, kind = base.type.fields[at]
-            return Typed(_extract_field(base.node, name, at), kind)
+            name, field_type = base.type.fields[at]
+            return Typed(_extract_field(base.node, name, at), field_type)
         wrong = "'" + raising(
             "INVALID_FUNCTION_ARGUMENT", "Array subscript must be less than or equal to array length"
         ) + "'"  # fmt: skip
-        text = f"CASE WHEN {{1}} BETWEEN 1 AND len({{0}}) OR {{0}} IS NULL OR {{1}} IS NULL THEN {{0}}[{{1}}] ELSE error({wrong}) END"
+        inside = "{1} BETWEEN 1 AND len({0}) OR {0} IS NULL OR {1} IS NULL"
+        text = f"CASE WHEN {inside} THEN {{0}}[{{1}}] ELSE error({wrong}) END"
         kind = base.type.element if base.type is not None and base.type.base == "array" else None
         return Typed(Text(this=text, expressions=nodes), kind)
 
@@ -578,10 +584,12 @@ class Expressions:
                 "FUNCTION_NOT_FOUND", f"Function '{name}' not registered", position=position_of(node)
             )
         parts = self._all(arguments, scope)
-        types = [_argument_type(part, source) for part, source in zip(parts, arguments, strict=True)]
+        types = [part.type for part in parts]
         if len(parts) < function.least or (function.most is not None and len(parts) > function.most):
             self._unexpected(name, types, node)
         self._check_arguments(name, types, node)
+        if name == "typeof" and types[0] is not None:
+            return Typed(exp.Literal.string(types[0].trino()), VARCHAR), lambda typed: typed
         call = Typed(
             Text(this=_fill(function, types), expressions=[part.node for part in parts]),
             function.result(types),
@@ -650,8 +658,8 @@ class Expressions:
             text = f"map_from_entries(list_filter(map_entries({{0}}), LAMBDA {entry} : {{1}}))"
             return Typed(Text(this=text, expressions=[source.node, inner]), source.type)
         key, value = (f"{entry}.key", "{1}") if name == "transform_values" else ("{1}", f"{entry}.value")
-        text = f"map_from_entries(list_transform(map_entries({{0}}), LAMBDA {entry} : {{{{'key': {key}, 'value': {value}}}}}))"
-        text = text.replace("{{", "{").replace("}}", "}")
+        pair = "{" + f"'key': {key}, 'value': {value}" + "}"
+        text = f"map_from_entries(list_transform(map_entries({{0}}), LAMBDA {entry} : {pair}))"
         kinds = (source.type.key, body.type) if name == "transform_values" else (body.type, source.type.value)
         kind = map_of(*kinds) if kinds[0] and kinds[1] else None
         return Typed(Text(this=text, expressions=[source.node, inner]), kind)
@@ -758,8 +766,8 @@ class Expressions:
             raise QueryError("TYPE_NOT_FOUND", f"Unknown type: {name}", position=position_of(node)) from None
         from athena_local.sql.casts import cast
 
-        if isinstance(node.this, exp.Literal) and node.this.is_string and "start" not in node.meta:
-            pass
+        if isinstance(node.this, exp.Literal) and node.this.is_string and target.base == "timestamp":
+            target = _literal_timestamp(node.this.name, target)
         return Typed(cast(inner, target, safe=isinstance(node, exp.TryCast), node=node), target)
 
 
@@ -859,8 +867,10 @@ def direction(item: exp.Expression) -> str:
     return f"{' DESC' if item.args.get('desc') else ''} NULLS {'FIRST' if item.args.get('nulls_first') else 'LAST'}"
 
 
-def _argument_type(part: Typed, source: exp.Expression) -> Type:  # noqa: ARG001
-    return part.type
+def _literal_timestamp(text: str, target: AthenaType) -> AthenaType:
+    """A literal that names a zone is a timestamp with time zone: TIMESTAMP '2025-01-01 00:00:00 UTC'."""
+    zoned = _ZONE.search(text) is not None
+    return AthenaType("timestamp with time zone", target.precision) if zoned else target
 
 
 def _fill(function: Function, types: Sequence[Type]) -> str:
@@ -892,6 +902,8 @@ def _arithmetic_text(left: Type, right: Type, sign: str, kind: Type) -> str:
         return f"CASE WHEN {{1}} = 0 THEN {zero} ELSE CAST({divided} AS {kind.duckdb()}) END"
     if sign == "/" and kind.is_integer:
         return "({0} // {1})"
+    if left == right == DATE:
+        return "to_days(CAST({0} - {1} AS INTEGER))"
     if kind == DATE:
         return f"CAST(({{0}} {sign} {{1}}) AS DATE)"
     if kind.base == "decimal":

@@ -176,7 +176,7 @@ def _date_add(types: Sequence[Type]) -> str:
 
 
 def _unit_cases(amount: str) -> str:
-    units = "millisecond second minute hour day week month quarter year".split()
+    units = ["millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"]
     factors = {"quarter": ("to_months", 3), "week": ("to_days", 7)}
     cases = []
     for unit in units:
@@ -546,7 +546,7 @@ FUNCTIONS: dict[str, Function] = {
     "histogram": _agg("histogram({0})", lambda types: map_of(types[0], BIGINT) if types[0] else None),
     "approx_distinct": _agg("approx_count_distinct({0})", BIGINT, 1, 2),
     "approx_percentile": _agg(
-        "approx_quantile({0}, {1})", first, 2, wrap=lambda types: _to_type_of(types[0], "{0}")
+        "approx_quantile({0}, CAST({1} AS FLOAT))", first, 2, wrap=lambda types: _to_type_of(types[0], "{0}")
     ),
     "checksum": _agg(_HASH, VARBINARY, wrap=_HASH_WRAP),
     "stddev": _agg("stddev_samp({0})", DOUBLE),

@@ -29,7 +29,10 @@ _UNSUPPORTED = {
     "PREPARE", "EXECUTE", "DEALLOCATE", "UNLOAD", "CALL", "GRANT", "REVOKE", "SET", "RESET", "USE", "ANALYZE",
     "START", "COMMIT", "ROLLBACK", "COMMENT", "REFRESH", "TRUNCATE", "EXPORT", "IMPORT", "LOAD", "LOCK",
 }  # fmt: skip
-_EXPECTED_STARTS = "'ALTER', 'CREATE', 'DELETE', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'MERGE', 'MSCK', 'OPTIMIZE', 'SHOW', 'UPDATE', 'VACUUM', <query>"
+_EXPECTED_STARTS = (
+    "'ALTER', 'CREATE', 'DELETE', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'MERGE', 'MSCK', 'OPTIMIZE', 'SHOW', 'UPDATE',"
+    " 'VACUUM', <query>"
+)
 _BEFORE_SUBSCRIPT = {"word", "quoted"}
 _NEVER_SUBSCRIPTED = {
     "SELECT",
@@ -311,8 +314,8 @@ def table_name(cursor: Cursor) -> TableName:
 
 def _query(cursor: Cursor) -> exp.Expression:
     """Read the rest of the statement as one query."""
-    tree = _sqlglot(cursor)
-    if not isinstance(tree, (exp.Query, exp.Values)):
+    tree: exp.Expression = _sqlglot(cursor)
+    if not isinstance(tree, exp.Query | exp.Values):
         raise cursor.error("<query>")
     cursor.index = len(cursor.tokens)
     return tree
@@ -320,12 +323,12 @@ def _query(cursor: Cursor) -> exp.Expression:
 
 def _expression(cursor: Cursor) -> exp.Expression:
     start = cursor.token.start
-    select = Token("word", "SELECT", start)
     tree = _sqlglot(cursor, into_expression=True)
     cursor.index = len(cursor.tokens)
     if tree is None:
-        raise syntax_error(cursor.text, select.start, "mismatched input '<EOF>'. Expecting: <expression>")
-    return tree
+        raise syntax_error(cursor.text, start, "mismatched input '<EOF>'. Expecting: <expression>")
+    found: exp.Expression = tree
+    return found
 
 
 def _sqlglot(cursor: Cursor, into_expression: bool = False) -> Any:
@@ -339,7 +342,7 @@ def _sqlglot(cursor: Cursor, into_expression: bool = False) -> Any:
             return sqlglot.parse_one(padded, dialect=AthenaSQL, into=exp.Condition)
         trees = sqlglot.parse(padded, dialect=AthenaSQL)
     except ParseError as error:
-        raise _parse_error(cursor, error) from None
+        raise _parse_error(error) from None
     except (TokenError, ValueError, RecursionError):
         raise cursor.error("<query>") from None
     if len(trees) != 1 or trees[0] is None or isinstance(trees[0], exp.Command):
@@ -347,7 +350,7 @@ def _sqlglot(cursor: Cursor, into_expression: bool = False) -> Any:
     return trees[0]
 
 
-def _parse_error(cursor: Cursor, error: ParseError) -> QueryError:
+def _parse_error(error: ParseError) -> QueryError:
     detail = error.errors[0] if error.errors else {}
     line, column = int(detail.get("line") or 1), int(detail.get("col") or 1)
     shown = str(detail.get("highlight") or "<EOF>")

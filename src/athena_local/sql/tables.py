@@ -124,7 +124,7 @@ class Tables:
         columns = iceberg.columns(record, self.session)
         names = {column.name.lower() for column in columns} | {name for name, _ in _ICEBERG_HIDDEN}
         own = _own_conjuncts(conjuncts, alias, names)
-        predicate = exp.and_(*own, copy=True) if own else None
+        predicate: Any = exp.and_(*own, copy=True) if own else None
         as_of = self._as_of(version) if version is not None else None
         scan = iceberg.scan(self.session, record, predicate=predicate, as_of=as_of)
         outputs = [Output(column.name, column.type, column.name) for column in columns]

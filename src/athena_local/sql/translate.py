@@ -61,12 +61,9 @@ def translate(session: Session, query: exp.Expression) -> Translated:
 
 def _ordered_outside(tree: exp.Expression, casts: list[str]) -> str:
     """Keep ORDER BY outermost: a subquery's order is not promised to survive."""
-    inner = tree.copy()
-    limited = inner.args.get("limit") is not None or inner.args.get("offset") is not None
-    text = inner.sql(dialect=DuckDBText)
-    if limited:
-        return f"SELECT {', '.join(casts)} FROM (SELECT *, row_number() OVER () AS __order FROM ({text})) ORDER BY __order"
-    return f"SELECT {', '.join(casts)} FROM (SELECT *, row_number() OVER () AS __order FROM ({text})) ORDER BY __order"
+    text = tree.sql(dialect=DuckDBText)
+    numbered = f"SELECT *, row_number() OVER () AS __order FROM ({text})"
+    return f"SELECT {', '.join(casts)} FROM ({numbered}) ORDER BY __order"
 
 
 def _same_duckdb_type(wanted: AthenaType, actual: AthenaType, name: str) -> bool:
@@ -483,7 +480,9 @@ class Queries:
             outputs = _renamed(self.ctes[node.name.lower()], columns, node, refs=False)
             text = f"{quote(node.name)} AS {quote(alias)}{_sample(sample)}"
             return Text(this=text), Relation(alias, outputs)
-        sql, outputs = self.tables.source(node, alias, [] if columns else conjuncts)  # they may name renamed columns
+        sql, outputs = self.tables.source(
+            node, alias, [] if columns else conjuncts
+        )  # they may name renamed columns
         outputs = _renamed(outputs, columns, node, refs=False)
         return Text(this=f"({sql}) AS {quote(alias)}{_sample(sample)}"), Relation(alias, outputs)
 
@@ -544,7 +543,7 @@ class Queries:
         outputs = translated[0][1]
         for (_, others), branch in zip(translated[1:], branches[1:], strict=True):
             outputs = _united(outputs, others, branch)
-        text = f"({{0}})"
+        text = "({0})"
         for index, item in enumerate(reversed(chain), start=1):
             word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(item)]
             text = f"{text} {word}{'' if item.args.get('distinct') else ' ALL'} ({{{index}}})"
@@ -608,7 +607,7 @@ def _derived_name(item: exp.Expression, index: int) -> str:
     if isinstance(item, exp.Column):
         return item.name
     if isinstance(item, exp.Dot):
-        return item.expression.name
+        return str(item.expression.name)
     return f"_col{index}"
 
 
@@ -648,16 +647,12 @@ def _united(left: list[Output], right: list[Output], node: exp.Expression) -> li
     united = []
     for index, (one, other) in enumerate(zip(left, right, strict=True), start=1):
         kind = common_type(one.type, other.type)
-        if kind is None and one.type is not None and other.type is not None:
-            if _kin(one.type) != _kin(other.type):
-                text = f"column {index} in UNION query has incompatible types: {one.type}, {other.type}"
-                raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
+        known = one.type is not None and other.type is not None
+        if kind is None and known and one.type.base != other.type.base:  # type: ignore[union-attr]
+            text = f"column {index} in UNION query has incompatible types: {one.type}, {other.type}"
+            raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
         united.append(Output(one.name, kind, one.ref))
     return united
-
-
-def _kin(kind: AthenaType) -> str:
-    return kind.base
 
 
 def _has_tail(node: exp.Expression) -> bool:
@@ -681,13 +676,14 @@ def _sample(node: exp.Expression | None) -> str:
 def _unnested(index: int, kind: Type, hole: str) -> tuple[list[str], list[tuple[str, Type]]]:
     """Return what the inner select unnests and what the outer one shows of it."""
     name = f"__u{index}"
+    outer: list[tuple[str, Type]] = []
     if kind is not None and kind.base == "map":
         inner = [f"unnest(map_keys({hole})) AS {name}_k", f"unnest(map_values({hole})) AS {name}_v"]
-        return inner, [(f"{name}_k", kind.key), (f"{name}_v", kind.value)]
+        outer = [(f"{name}_k", kind.key), (f"{name}_v", kind.value)]
+        return inner, outer
     element = kind.element if kind is not None and kind.base == "array" else None
     inner = [f"unnest({hole}) AS {name}"]
     if element is not None and element.base == "row":
-        outer = []
         for position, (field, field_type) in enumerate(element.fields, start=1):
             key = "'" + field.replace("'", "''") + "'" if field else str(position)
             outer.append((f"struct_extract({name}, {key})", field_type))
@@ -697,9 +693,10 @@ def _unnested(index: int, kind: Type, hole: str) -> tuple[list[str], list[tuple[
 
 def _conjuncts(node: exp.Select) -> list[exp.Expression]:
     where = node.args.get("where")
-    return list(where.this.flatten()) if where is not None and isinstance(where.this, exp.And) else (
-        [where.this] if where is not None else []
-    )  # fmt: skip
+    if where is None:
+        return []
+    parts: list[Any] = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
+    return parts
 
 
 def _expect_boolean(typed: Typed, source: exp.Expression, clause: str) -> None:

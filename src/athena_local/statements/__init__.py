@@ -9,6 +9,7 @@ from athena_local import iceberg
 from athena_local.context import QueryContext, StatementResult
 from athena_local.engine.session import Session
 from athena_local.errors import QueryError
+from athena_local.sql import parameters
 from athena_local.sql import statements as s
 from athena_local.sql.tables import find
 from athena_local.sql.views import is_view
@@ -19,6 +20,7 @@ __all__ = ["execute"]
 
 def execute(statement: s.Statement, context: QueryContext) -> StatementResult:
     """Run one statement. Raises QueryError or QueryCancelledError; a stream of rows may raise them later too."""
+    statement = parameters.fill(statement, context.execution_parameters)
     session = Session(context)
     try:
         result = _run(session, statement)

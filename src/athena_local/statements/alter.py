@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 # what the catalog answers beyond what it takes
-_READ_ONLY = {"DatabaseName", "CreateTime", "UpdateTime", "VersionId", "CatalogId", "CreatedBy", "IsRegisteredWithLakeFormation"}  # fmt: skip
+_READ_ONLY = {
+    "DatabaseName", "CreateTime", "UpdateTime", "VersionId", "CatalogId", "CreatedBy", "IsRegisteredWithLakeFormation",
+}  # fmt: skip
 
 
 def as_input(record: Record) -> Record:

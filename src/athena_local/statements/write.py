@@ -38,8 +38,11 @@ _PROPERTIES = {
     "parquet_compression", "orc_compression", "field_delimiter", "table_type", "is_external", "compression_level", "comment",
 }  # fmt: skip
 _CODECS = {
-    "parquet": {"snappy": "snappy", "gzip": "gzip", "zstd": "zstd", "none": "uncompressed", "uncompressed": "uncompressed", "lz4": "lz4_raw"},
-    "text": {"gzip": "gzip", "none": "none", "zstd": "zstd", "uncompressed": "none"},
+    "parquet": {
+        "snappy": "snappy", "gzip": "gzip", "zstd": "zstd", "lz4": "lz4_raw", "none": "uncompressed",
+        "uncompressed": "uncompressed",
+    },
+    "text": {"gzip": "gzip", "zstd": "zstd", "none": "none", "uncompressed": "none"},
 }  # fmt: skip
 
 
