@@ -49,6 +49,8 @@ def translate(error: duckdb.Error) -> QueryError:
     own = _OWN.search(text)
     if own:
         return QueryError(own.group(1), own.group(2))
+    if "Malformed JSON in file" in text or "JSON transform error in file" in text:
+        return QueryError("HIVE_BAD_DATA", f"Error parsing JSON: {text.split(chr(10), 1)[0]}")
     if "Division by zero" in text:
         return QueryError("DIVISION_BY_ZERO", "Division by zero")
     first_line = text.split("\n", 1)[0]

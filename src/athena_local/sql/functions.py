@@ -282,15 +282,32 @@ def _iso(types: Sequence[Type]) -> str:
     return "strftime(timezone('UTC', {0}), '%Y-%m-%dT%H:%M:%S.%gZ')"
 
 
+def _percentile(types: Sequence[Type]) -> str:
+    several = types[1] is not None and types[1].base == "array"
+    return f"approx_quantile({{0}}, CAST({{1}} AS FLOAT{'[]' if several else ''}))"
+
+
+def _percentile_type(types: Sequence[Type]) -> Type:
+    several = types[1] is not None and types[1].base == "array"
+    return array_of_first(types) if several else types[0]
+
+
+def _percentile_wrap(types: Sequence[Type]) -> str:
+    return _to_type_of(_percentile_type(types), "{0}")
+
+
 _HASH = "sum(CAST(hash({0}) AS HUGEINT))"
 # Not Trino's own value (that is an XxHash64 of its block encoding): equal for equal multisets, in any order, which is
 # what a checksum is compared for.
 _HASH_WRAP = "unhex(printf('%016x', CAST(({0}) % 18446744073709551616 AS UBIGINT)))"
-# MySQL's format letters, which date_format and date_parse take, in strftime's
-_MYSQL_FORMAT = (
-    "replace(replace(replace(replace(replace(replace(replace({1}, '%i', '%M:MIN:'), '%s', '%S'), '%M:MIN:', '%M'),"
-    " '%h', '%I'), '%e', '%-d'), '%T', '%H:%M:%S'), '%c', '%-m')"
-)
+# MySQL's format letters, which date_format and date_parse take, in strftime's; order matters, for %i becomes %M
+_MYSQL_LETTERS = [
+    ("%M", "%B"), ("%W", "%A"), ("%i", "%M"), ("%s", "%S"), ("%h", "%I"), ("%e", "%-d"), ("%T", "%H:%M:%S"), ("%c", "%-m"),
+    ("%k", "%-H"), ("%l", "%-I"), ("%v", "%V"), ("%x", "%G"), ("%r", "%I:%M:%S %p"),
+]  # fmt: skip
+_MYSQL_FORMAT = "{1}"
+for _mysql, _strftime in _MYSQL_LETTERS:
+    _MYSQL_FORMAT = f"replace({_MYSQL_FORMAT}, '{_mysql}', '{_strftime}')"
 
 
 def _f(template: Template, returns: TypeRule, least: int = 1, most: int | None = -1) -> Function:
@@ -545,9 +562,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "histogram": _agg("histogram({0})", lambda types: map_of(types[0], BIGINT) if types[0] else None),
     "approx_distinct": _agg("approx_count_distinct({0})", BIGINT, 1, 2),
-    "approx_percentile": _agg(
-        "approx_quantile({0}, CAST({1} AS FLOAT))", first, 2, wrap=lambda types: _to_type_of(types[0], "{0}")
-    ),
+    "approx_percentile": _agg(_percentile, _percentile_type, 2, wrap=_percentile_wrap),
     "checksum": _agg(_HASH, VARBINARY, wrap=_HASH_WRAP),
     "stddev": _agg("stddev_samp({0})", DOUBLE),
     "stddev_samp": _agg("stddev_samp({0})", DOUBLE),

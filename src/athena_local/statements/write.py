@@ -20,6 +20,7 @@ from athena_local.catalog import EntityNotFoundError
 from athena_local.config import CATALOG_NAME, MAX_OPEN_PARTITIONS
 from athena_local.context import StatementResult
 from athena_local.engine import formats, hive
+from athena_local.engine.text import literal
 from athena_local.errors import QueryError
 from athena_local.sql import statements as s
 from athena_local.sql.functions import common_type
@@ -367,7 +368,7 @@ def _copy(session: Session, sql: str, target: Target, out: Path) -> int:
     options.append(f"compression {target.codec}")
     if keys:
         options.append(f"partition_by ({', '.join(quote(key) for key in keys)})")
-    row = session.execute(f"COPY ({sql}) TO '{out}' ({', '.join(options)})").fetchone()
+    row = session.execute(f"COPY ({sql}) TO {literal(str(out))} ({', '.join(options)})").fetchone()
     return int(row[0]) if row else 0
 
 

@@ -112,6 +112,17 @@ def test_hive_json_lines_are_read_by_name(
     assert rows("select id, tags, more.x from j order by id") == [(1, ["a"], 5), (2, None, None)]
 
 
+def test_hive_json_that_is_none_is_bad_data(
+    rows: Rows, execute: Execute, objects: ObjectStore, lake: str
+) -> None:
+    objects.write(f"{lake}j/a.json", b'{"id": 1}\n{"id": \n')
+    execute(
+        f"create external table j (id int) row format serde 'org.openx.data.jsonserde.JsonSerDe' location '{lake}j/'"
+    )
+    with pytest.raises(QueryError, match="HIVE_BAD_DATA: Error parsing JSON"):
+        rows("select * from j")
+
+
 def parquet(**columns: Any) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)

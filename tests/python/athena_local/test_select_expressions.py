@@ -40,6 +40,7 @@ T = datetime.datetime
         ("date '2025-01-01' + interval '1' day", D(2025, 1, 2)),
         ("date_format(timestamp '2025-01-02 03:04:05', '%Y-%m-%d %H:%i:%s')", "2025-01-02 03:04:05"),
         ("date_parse('2025-01-02 03:04', '%Y-%m-%d %H:%i')", T(2025, 1, 2, 3, 4)),
+        ("date_format(timestamp '2025-01-05 13:07:09', '%W %M %e %p')", "Sunday January 5 PM"),
         ("day_of_week(date '2025-01-05')", 7),
         ("'a' || 'b' || 'c'", "abc"),
         ("split_part('a,b', ',', 2)", "b"),
