@@ -49,6 +49,7 @@ T = datetime.datetime
         ("to_hex(md5(to_utf8('a')))", "0CC175B9C0F1B6A831C399E269772661"),
         ("json_extract_scalar('{\"a\": {\"b\": 5}}', '$.a.b')", "5"),
         ("json_extract_scalar('{\"a\": [1]}', '$.a')", None),
+        ("json_extract_scalar('no json', '$.a')", None),
         ("array[10, 20][2]", 20),
         ("element_at(array[1], 5)", None),
         ("cardinality(array[1, 2])", 2),
