@@ -495,7 +495,8 @@ FUNCTIONS: dict[str, Function] = {
     "json_format": _f("CAST({0} AS VARCHAR)", VARCHAR),
     "json_extract": _f("CASE WHEN json_valid({0}) THEN json_extract({0}, {1}) END", JSON, 2),
     "json_extract_scalar": _f(
-        "CASE WHEN NOT json_valid({0}) THEN NULL WHEN json_type({0}, {1}) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string({0}, {1}) END",
+        "CASE WHEN NOT json_valid({0}) THEN NULL"
+        " WHEN json_type({0}, {1}) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string({0}, {1}) END",
         VARCHAR,
         2,
     ),
