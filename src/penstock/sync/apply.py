@@ -68,6 +68,11 @@ def merge(
     """Make the table's rows in scope equal the staged ones; returns what that took."""
     table = table_name(declaration)
     connection.execute(f"analyze pg_temp.{STAGING}".encode())
+    # Whole partitions are staged, so both joins meet about as many rows on either side: hash joins are right. Left to itself
+    # Postgres took an index lookup a row and a sort (2.4 s against 0.9 s for 424,000 rows).
+    connection.execute(
+        "select set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true)"
+    )
     scope = plan.predicate("t")
     row = connection.execute(f"select count(*) from {table} as t where {scope}".encode()).fetchone()
     before = int(row[0]) if row else 0

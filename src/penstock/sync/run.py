@@ -109,6 +109,8 @@ class _Run:
         self._mark = time.perf_counter()
 
     def run(self) -> SyncReport:
+        from botocore.exceptions import BotoCoreError, ClientError  # boto3 is not imported before its first client
+
         glue = self.connections.client("glue")
         with connect(self.connections.database_url, self.limits) as connection:
             try:
@@ -116,7 +118,7 @@ class _Run:
                 self._run(connection, glue)
             except SyncBusyError:
                 raise
-            except (PenstockError, psycopg.Error, FileNotFoundError) as error:
+            except (PenstockError, psycopg.Error, FileNotFoundError, BotoCoreError, ClientError) as error:
                 named = self._named(error)
                 self._record_failure(connection, named)
                 raise named from error
@@ -278,7 +280,7 @@ class _Run:
             "started_at": self.started,
         }
 
-    def _named(self, error: PenstockError | psycopg.Error | FileNotFoundError) -> PenstockError:
+    def _named(self, error: Exception) -> PenstockError:
         """Return the error as one to show: Postgres's own words, with table and row, and no secret."""
         if isinstance(error, PenstockError):
             error.message = without_secret(error.message, self.connections.database_url)
@@ -287,6 +289,11 @@ class _Run:
             return SyncError(
                 f"{error} belongs to {self.declaration.lake} and is not in S3.",
                 hint="If the table was rewritten this moment, run the sync again; else the lake has lost a file.",
+            )
+        if not isinstance(error, psycopg.Error):
+            return SyncError(
+                f"{self.declaration.lake} cannot be read: {error}",
+                hint="Nothing was changed; run the sync again once S3 and Glue answer (locally: invoke up).",
             )
         from penstock.sync import apply
 
