@@ -109,7 +109,7 @@ class _Run:
         self._mark = time.perf_counter()
 
     def run(self) -> SyncReport:
-        from botocore.exceptions import BotoCoreError, ClientError  # boto3 is not imported before its first client
+        from botocore.exceptions import BotoCoreError, ClientError
 
         glue = self.connections.client("glue")
         with connect(self.connections.database_url, self.limits) as connection:
