@@ -6,6 +6,7 @@ Everything goes through one rich console on stderr for progress and notes, and o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,16 +17,12 @@ if TYPE_CHECKING:
 ATHENA_DOLLARS_PER_TB = 5.0
 ATHENA_MINIMUM_BYTES = 10_000_000  # Athena bills each query that scans for at least 10 MB
 
-
-PIPE_WIDTH = (
-    160  # columns when stdout is a file or a pipe, where nothing tells a width; no table of ours is wider
-)
+# Columns when the output is a file or a pipe, where nothing tells a width; no table of ours is wider.
+PIPE_WIDTH = 160
 
 
 def out() -> Any:
     """Return the console for results (stdout)."""
-    import sys
-
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
@@ -35,7 +32,7 @@ def err() -> Any:
     """Return the console for progress, notes and errors (stderr)."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 
 def note(text: str) -> None:

@@ -42,7 +42,9 @@ class LandingError(PenstockError): ...
 class BadInputError(LandingError):
     """`faults` are the first ones, in file order, as data (`penstock.landing.faults.Fault`); `count` counts all."""
 
-    def __init__(self, message: str, *, faults: Sequence[object] = (), count: int = 0, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, faults: Sequence[object] = (), count: int = 0, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.faults = tuple(faults)
         self.count = count
