@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -33,8 +34,8 @@ FAILED = frozenset({"error", "fail", "runtime error"})
 SHOWN_FAILURES = 10
 SHOWN_LINES = 30  # of dbt's own output, when it ended before it could say which node failed
 
-# The `dbt` command, whatever PATH says; as `-m dbt.cli.main` Python warns that it was imported twice.
-_MAIN = "from dbt.cli.main import cli; cli()"
+STOP_SECONDS = 15.0  # for dbt to cancel its queries; Athena bills one that runs on
+LOCK_SECONDS = 10.0  # for a dbt whose runner was killed to end: it looks for its parent every half second
 _CLOCK = re.compile(r"^\d\d:\d\d:\d\d\s{1,2}")
 
 
@@ -105,11 +106,11 @@ def run(
     folder = target or target_path(side, root)
     folder.mkdir(parents=True, exist_ok=True)
     results = folder / "run_results.json"
-    with _alone(folder, side):
+    with _alone(folder, side) as lock:
         results.unlink(missing_ok=True)  # an old run's results must not be taken for this one's
         started = time.monotonic()
         code, output = _execute(
-            _command(connections, side, arguments, root, folder), _environ(connections), root, on_line
+            _command(connections, side, arguments, root, folder), _environ(connections), root, on_line, lock
         )
         seconds = time.monotonic() - started
         found = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
@@ -127,7 +128,15 @@ def _command(
     environment = connections.environment
     name = environment.lake_dbt_target if side is Side.LAKE else environment.neon_dbt_target
     return [
-        *(sys.executable, "-c", _MAIN, *arguments),
+        # warnings of dbt's own dependencies are not the reader's
+        *(
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            f"from penstock.transform.child import main; main({os.getpid()})",
+        ),
+        *arguments,
         *("--project-dir", str(root), "--profiles-dir", str(root / "profiles"), "--target", name),
         *("--target-path", str(folder), "--log-path", str(folder / "logs"), "--no-use-colors"),
     ]
@@ -189,27 +198,32 @@ def postgres_variables(database_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def _alone(folder: Path, side: Side) -> Iterator[None]:
-    """Hold the side's lock; the kernel drops it with the process, however that ends."""
+def _alone(folder: Path, side: Side) -> Iterator[int]:
+    """Hold the side's lock, and yield its descriptor for dbt to hold too; the kernel drops it when both have ended."""
     with (folder / "run.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BuildError(
-                f"Another dbt run is at work on the {side.value} side.",
-                hint="Wait until it has ended, then try again.",
-            ) from error
-        yield
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise BuildError(
+                        f"Another dbt run is at work on the {side.value} side.",
+                        hint="Wait until it has ended, then try again.",
+                    ) from error
+                time.sleep(0.2)
+        yield handle.fileno()
 
 
 def _execute(
-    command: Sequence[str], environ: Mapping[str, str], root: Path, on_line: OnLine | None
+    command: Sequence[str], environ: Mapping[str, str], root: Path, on_line: OnLine | None, lock: int
 ) -> tuple[int, str]:
-    """Run to the end; an interruption of ours (Ctrl-C) lets dbt cancel its queries first."""
+    """Run to the end, and return dbt's exit code and output without the clock before each line."""
     lines: list[str] = []
     process = subprocess.Popen(
         command, cwd=root, env=dict(environ), text=True, encoding="utf-8", errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[lock],
     )  # fmt: skip
     assert process.stdout is not None
     try:
@@ -219,13 +233,25 @@ def _execute(
             if on_line is not None:
                 on_line(line)
         code = process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
+    except BaseException as error:
+        # a terminal's Ctrl-C reaches dbt as well: a second one would keep it from cancelling its queries
+        _stop(process, asked=isinstance(error, KeyboardInterrupt))
         raise
     finally:
         process.stdout.close()
     return code, "\n".join(lines)
+
+
+def _stop(process: subprocess.Popen[str], *, asked: bool) -> None:
+    """Wait for dbt to cancel its queries and end; ask it to, unless somebody has; kill it if it does neither."""
+    for ask in (None if asked else signal.SIGINT, signal.SIGINT, signal.SIGKILL):
+        if ask is not None:
+            process.send_signal(ask)
+        try:
+            process.communicate(timeout=STOP_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def _views(folder: Path) -> frozenset[str]:

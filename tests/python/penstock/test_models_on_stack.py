@@ -90,6 +90,15 @@ class Lake:
         """Run the models alone: their tests are run once, by the first build, and where a test is about them."""
         dbt.run(self.connections, Side.LAKE, ["run"], root=self.root)
 
+    def make_sure_it_is_built(self) -> None:
+        """For a test that needs the marts there, whatever they hold."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.snapshots()
+        except ClientError:
+            self.run()
+
     def rows(self, sql: str) -> list[tuple[str | None, ...]]:
         return Athena(self.connections).run(sql, database=self.connections.environment.marts_database).rows
 
@@ -258,7 +267,7 @@ def test_build_changes_write_only_what_differs(lake: Lake) -> None:
 def test_build_bad_landed_rows_stop_before_the_mart(lake: Lake) -> None:
     """A key twice in one file and a missing median, put into the bucket past `invoke seed`: the mart stays as it was."""
     lake.land({"a.csv": base()})
-    lake.run()
+    lake.make_sure_it_is_built()
     snapshots = lake.snapshots()
     lines = [
         HEADER,
@@ -270,7 +279,7 @@ def test_build_bad_landed_rows_stop_before_the_mart(lake: Lake) -> None:
     s3.put_object(Bucket=bucket, Key="forecast_data/smuggled.csv", Body="\n".join(lines).encode())
     try:
         with pytest.raises(BuildError) as caught:
-            build_lake(lake.connections, select="stg_forecast__demand+", root=lake.root)
+            build_lake(lake.connections, select="stg_forecast__demand fct_forecast", root=lake.root)
     finally:
         s3.delete_object(Bucket=bucket, Key="forecast_data/smuggled.csv")
     message = caught.value.message

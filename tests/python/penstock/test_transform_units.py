@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,12 +91,60 @@ def test_serving_obstacle_without_database_says_so(tmp_path: Path) -> None:
     assert serving_obstacle(LOCAL, tmp_path) == "no DATABASE_URL is set"
 
 
-def test_run_another_at_work_on_the_side_is_refused(tmp_path: Path) -> None:
+def test_run_another_at_work_on_the_side_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dbt, "LOCK_SECONDS", 0.1)
     with (
         dbt._alone(tmp_path, Side.LAKE),
         pytest.raises(BuildError, match="Another dbt run is at work on the lake side"),
     ):
         dbt.run(LOCAL, Side.LAKE, ["parse"], target=tmp_path)
+
+
+def test_run_keeps_the_lock_while_dbt_lives_and_dbt_ends_with_its_runner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner is killed -9 while its dbt is at work: the side stays locked until dbt has noticed and ended."""
+    dbt_itself = (
+        "import time; from penstock.transform.child import end_with_parent; end_with_parent({});"
+        "print('at work', flush=True); time.sleep(60)"
+    )
+    runner = f"""
+import os, sys
+from pathlib import Path
+from penstock.transform import dbt
+folder = Path({str(tmp_path)!r})
+with dbt._alone(folder, dbt.Side.LAKE) as lock:
+    code = {dbt_itself!r}.format(os.getpid())
+    dbt._execute([sys.executable, "-c", code], os.environ, folder, lambda line: print(line, flush=True), lock)
+"""
+    process = subprocess.Popen([sys.executable, "-c", runner], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as said:
+        assert said.readline() == "at work\n"
+        process.kill()
+        process.wait()
+    monkeypatch.setattr(dbt, "LOCK_SECONDS", 0.0)
+    with pytest.raises(BuildError, match="Another dbt run"), dbt._alone(tmp_path, Side.LAKE):
+        pytest.fail("two at once")
+    monkeypatch.setattr(dbt, "LOCK_SECONDS", 20.0)
+    with dbt._alone(tmp_path, Side.LAKE):
+        pass
+
+
+def test_execute_interrupted_dbt_is_asked_before_it_is_killed(tmp_path: Path) -> None:
+    """A fault in the caller's own callback ends dbt as Ctrl-C would, so that it can cancel its queries."""
+    script = (
+        "import time\n"
+        "try:\n    print('at work', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    open('cancelled', 'w').close()\n"
+    )
+
+    def fault(line: str) -> None:
+        raise ValueError(line)
+
+    with dbt._alone(tmp_path, Side.LAKE) as lock, pytest.raises(ValueError, match="at work"):
+        dbt._execute([sys.executable, "-c", script], os.environ, tmp_path, fault, lock)
+    assert (tmp_path / "cancelled").exists()
 
 
 def test_node_name_of_generated_test_leaves_out_the_hash() -> None:
