@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +13,7 @@ from penstock.environments import Environment, environment
 from penstock.errors import SettingsError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Settings(BaseSettings):
@@ -32,10 +34,26 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         description="Postgres of dev and production: Neon's direct (unpooled) URL. Locally the stack's own is used.",
     )
+    aws_endpoint_url: str = Field(
+        "",
+        validation_alias="AWS_ENDPOINT_URL",
+        description="Set by `invoke env` for other tools; dev and production are refused while it points to this machine.",
+    )
 
     @cached_property
     def environment(self) -> Environment:
-        return environment(self.target, self.aws_account)
+        """Return the target's names.
+
+        Raises: SettingsError for an unknown target, and for one on AWS in a shell that holds the local stack's addresses:
+        its DATABASE_URL would be the local one too.
+        """
+        found = environment(self.target, self.aws_account)
+        if found.target != "local" and urlsplit(self.aws_endpoint_url).hostname in LOOPBACK:
+            raise SettingsError(
+                f"Target '{self.target}' is on AWS, but AWS_ENDPOINT_URL points to this machine ({self.aws_endpoint_url}).",
+                hint="The shell holds what `invoke env` exports: open a fresh one, or unset AWS_ENDPOINT_URL* and DATABASE_URL.",
+            )
+        return found
 
 
 def load(target: str = "") -> Settings:

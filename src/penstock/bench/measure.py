@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +57,14 @@ def command(
 @contextmanager
 def peak_of(pid: int) -> Iterator[list[int]]:
     """Sample a running process while the block runs; the list's only entry is its peak resident memory in bytes."""
-    peak, stop = [0], threading.Event()
+    import psutil
+
+    watched, peak, stop = psutil.Process(pid), [0], threading.Event()
 
     def sample() -> None:
         while not stop.wait(SAMPLE_SECONDS):
-            told = subprocess.run(
-                ["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True
-            ).stdout.split()
-            if told:
-                peak[0] = max(peak[0], int(told[0]) * 1024)
+            with suppress(psutil.Error):
+                peak[0] = max(peak[0], watched.memory_info().rss)
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
