@@ -22,7 +22,7 @@ from penstock.errors import PlanError, SyncError
 if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile
 
-# Manifests read at a time: 1 to 32. They are small, so the wait is S3's; more than 8 gains nothing on two cores.
+# Manifests read at a time: 1 to 32. They are small, so the wait is S3's: fewer wait longer, more crowd the connection pool.
 MANIFEST_THREADS = 8
 
 
