@@ -19,8 +19,9 @@ from penstock.sync.values import Array, Values
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 
-# Padded bytes a batch may take before it is halved: 4 to 64 MB is sane: batches of 16,384 and of 65,536 rows were
-# encoded equally fast; much smaller ones pay numpy's fixed price a call. It bounds memory when one long text sets the width of a whole batch.
+# Padded bytes a batch may take before it is halved: 4 to 64 MB is sane. Batches of 16,384 and of 65,536 rows were encoded
+# equally fast; much smaller ones pay numpy's fixed price a call. It bounds memory when one long text sets the width of a
+# whole batch.
 MAX_PADDED = 16 << 20
 
 _FIXED = {"bool": "u1", "int4": ">i4", "int8": ">i8", "float4": ">f4", "float8": ">f8", "date": ">i4"}
