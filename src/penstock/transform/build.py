@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from penstock.connections import Connections
+from penstock.errors import BuildError
 from penstock.settings import PROJECT_ROOT
 from penstock.transform import dbt
 from penstock.transform.dbt import OnLine, Side
-from penstock.transform.report import SideReport, bytes_scanned, report
+from penstock.transform.report import SideReport, lake_report, report
 
 SERVING_PATHS = ("path:models/serving", "path:tests/dbt/singular/serving")
 
@@ -45,13 +46,23 @@ def build(
     """Return what was built on both sides.
 
     select: dbt's own selection syntax; on each side it is narrowed to that side.
-    Raises: BuildError naming what failed.
+    Raises: BuildError naming what failed, or a selection that selects nothing: it is misspelt, not done.
     """
     lake = build_lake(connections, select=select, full_refresh=full_refresh, on_line=on_line, root=root)
     missing = serving_obstacle(connections, root)
     if missing:
+        if not lake.nodes:
+            raise BuildError(
+                f"Nothing of the lake is selected by '{select}', and the serving side was not built: {missing}."
+            )
         return BuildReport(lake, serving_skipped=missing)
-    return BuildReport(lake, build_serving(connections, select=select, on_line=on_line, root=root))
+    serving = build_serving(connections, select=select, on_line=on_line, root=root)
+    if not lake.nodes and not serving.nodes:
+        raise BuildError(
+            f"Nothing in the project is selected by '{select}'.",
+            hint="--select takes models, tag:…, +model, model+ or paths; docs/models.md lists the models.",
+        )
+    return BuildReport(lake, serving)
 
 
 def build_lake(
@@ -65,7 +76,7 @@ def build_lake(
     """Return what was built on Athena, with the bytes each node scanned."""
     arguments = ["build", *lake_selection(select), *(["--full-refresh"] if full_refresh else [])]
     run = dbt.run(connections, Side.LAKE, arguments, on_line=on_line, root=root)
-    return report(run, bytes_scanned(connections, run))
+    return lake_report(connections, run)
 
 
 def build_serving(

@@ -41,11 +41,12 @@ class NodeReport:
 
 @dataclass(frozen=True)
 class SideReport:
-    """One side's run, its nodes in the order they ended."""
+    """One side's run, its nodes in the order they ended. `notice` says what about the figures is not as it should be."""
 
     side: str
     seconds: float
     nodes: tuple[NodeReport, ...]
+    notice: str = ""
 
     @property
     def models(self) -> tuple[NodeReport, ...]:
@@ -65,9 +66,24 @@ class SideReport:
         return sum(node.bytes_scanned or 0 for node in self.nodes)
 
 
-def report(run: DbtRun, scanned: dict[str, int] | None = None) -> SideReport:
+def report(run: DbtRun, scanned: dict[str, int] | None = None, notice: str = "") -> SideReport:
     """Return the report of a run; `scanned` holds the bytes by node id, where Athena's history told them."""
-    return SideReport(run.side.value, run.seconds, tuple(_node_report(node, scanned) for node in run.nodes))
+    return SideReport(
+        run.side.value, run.seconds, tuple(_node_report(node, scanned) for node in run.nodes), notice
+    )
+
+
+def lake_report(connections: Connections, run: DbtRun) -> SideReport:
+    """Return the report of a run on Athena. A build that is done does not fail for want of its bill: the notice says so."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return report(run, bytes_scanned(connections, run))
+    except ClientError as error:
+        why = error.response.get("Error", {}).get("Code", "no reason given")
+        return report(
+            run, notice=f"Athena's history cannot be read ({why}); bytes are of each last statement alone"
+        )
 
 
 def _node_report(node: NodeResult, scanned: dict[str, int] | None) -> NodeReport:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from penstock.connections import Connections
 from penstock.environments import environment
@@ -18,7 +19,7 @@ from penstock.errors import BuildError, SettingsError
 from penstock.transform import dbt
 from penstock.transform.build import lake_selection, serving_obstacle, serving_selection, synced_tables
 from penstock.transform.dbt import DbtRun, NodeResult, Side, postgres_variables
-from penstock.transform.report import bytes_scanned, report
+from penstock.transform.report import bytes_scanned, lake_report, report
 
 LOCAL = Connections(environment("local"), "us-east-2")
 
@@ -213,6 +214,22 @@ def test_bytes_scanned_sums_all_statements_of_a_node_of_this_run_only() -> None:
     run = DbtRun(Side.LAKE, "now", seconds=120.0)
     assert bytes_scanned(LOCAL, run, client=history) == {"model.p.fct": 120, "test.p.t": 3}
     assert history.read == 8  # stopped at the page with the first statement older than the run
+
+
+def test_lake_report_history_refused_reports_the_build_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = ClientError({"Error": {"Code": "AccessDeniedException"}}, "ListQueryExecutions")
+
+    class Refusing:
+        def list_query_executions(self, **_: Any) -> None:
+            raise refused
+
+    monkeypatch.setattr(Connections, "client", lambda _self, _service: Refusing())
+    run = DbtRun(
+        Side.LAKE, "now", 1.0, (NodeResult("model.p.fct", "success", 1.0, "OK", rows=5, bytes_scanned=9),)
+    )
+    told = lake_report(LOCAL, run)
+    assert (told.rows, told.bytes_scanned) == (5, 9)
+    assert told.notice.startswith("Athena's history cannot be read (AccessDeniedException)")
 
 
 def test_report_rows_are_written_by_models_and_failing_in_tests() -> None:
