@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         if found.target != "local" and urlsplit(self.aws_endpoint_url).hostname in LOOPBACK:
             raise SettingsError(
                 f"Target '{self.target}' is on AWS, but AWS_ENDPOINT_URL points to this machine ({self.aws_endpoint_url}).",
-                hint="The shell holds what `invoke env` exports: open a fresh one, or unset AWS_ENDPOINT_URL* and DATABASE_URL.",
+                hint="The shell holds what `invoke env` exports: open a fresh one, or unset AWS_ENDPOINT_URL and its kin.",
             )
         return found
 
