@@ -57,6 +57,7 @@ def test_selection_is_narrowed_to_each_side() -> None:
     assert lake_selection("fct_forecast+ tag:daily") == [
         *("--select", "fct_forecast+", "tag:daily"),
         *("--exclude", "path:models/serving", "path:tests/dbt/singular/serving"),
+        *("--indirect-selection", "buildable"),
     ]
     assert serving_selection("fct_forecast+") == [
         "--select",
