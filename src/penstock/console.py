@@ -36,11 +36,11 @@ def err() -> Any:
 
 
 def note(text: str) -> None:
-    err().print(text, style="dim")
+    err().print(text, style="dim", soft_wrap=True)
 
 
 def success(text: str) -> None:
-    err().print(f"[green]✓[/green] {text}")
+    err().print(f"[green]✓[/green] {text}", soft_wrap=True)
 
 
 def show_error(error: PenstockError) -> None:
@@ -48,9 +48,10 @@ def show_error(error: PenstockError) -> None:
     from rich.markup import escape
 
     console = err()
-    console.print(f"[bold red]{type(error).__name__}[/bold red] {escape(error.message)}")
+    # soft: the terminal wraps; a pipe or a log gets lines as they are, to search and to copy from
+    console.print(f"[bold red]{type(error).__name__}[/bold red] {escape(error.message)}", soft_wrap=True)
     if error.hint:
-        console.print(f"  [cyan]next:[/cyan] {escape(error.hint)}")
+        console.print(f"  [cyan]next:[/cyan] {escape(error.hint)}", soft_wrap=True)
 
 
 def show_table(

@@ -27,6 +27,7 @@ _NO_CODE = frozenset({"FAILED"})  # Hive's DDL answers begin "FAILED: SemanticEx
 HINTS = {
     "TABLE_NOT_FOUND": "`invoke seed` lands files and creates their tables, `invoke build` makes the models.",
     "SCHEMA_NOT_FOUND": "`invoke seed` creates the landed databases, `invoke build` the marts'.",
+    "SYNTAX_ERROR": "It is read as Athena SQL; line and column are counted from the statement's beginning.",
     "COLUMN_NOT_FOUND": "`describe <database>.<table>` lists the columns.",
     "HIVE_BAD_DATA": "A landed file does not fit its table; land it again with `invoke seed`, which checks it first.",
 }

@@ -177,7 +177,10 @@ def _refuse_names(files: Sequence[Path]) -> None:
     for path in files:
         name = landed_name(path)
         if not path.is_file():
-            raise LandingError(f"{path} is no file." if path.exists() else f"{path} does not exist.")
+            raise LandingError(
+                f"{path} is no file." if path.exists() else f"{path} does not exist.",
+                hint="Give --file the path of a .csv, .csv.gz or .csv.xz; a relative one starts from here.",
+            )
         if name.startswith(("_", ".")):
             raise LandingError(
                 f"{path.name} would land as {name!r}: Athena ignores files whose names begin with '_' or '.'.",
