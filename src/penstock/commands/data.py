@@ -180,6 +180,8 @@ def show_side(side: SideReport, title: str) -> None:
     passed = sum(node.status == "pass" for node in side.tests)
     scanned = sum(node.bytes_scanned or 0 for node in side.tests)
     told = f"{passed} of {len(side.tests)} tests passed"
+    if side.notice:
+        console.note(side.notice)
     console.note(f"{told}, scanning {console.size(scanned)}; {side.seconds:.1f} s in all")
 
 
@@ -292,8 +294,9 @@ def query(connections: Connections, question: str) -> None:
         for index, kind in enumerate(result.types)
         if kind in NUMERIC_TYPES or kind.startswith("decimal")
     ]
-    if result.columns:
-        console.show_table(answer.analysis, result.columns, result.rows, right=figures)
+    columns = result.columns or [""] * max((len(row) for row in result.rows), default=0)  # SHOW may name none
+    if columns:
+        console.show_table(answer.analysis, columns, result.rows, right=figures)
     console.note(
         f"{len(result.rows):,} rows, {result.seconds:.2f} s, {console.size(result.bytes_scanned)} scanned, "
         f"{console.dollars(result.bytes_scanned)} on Athena"
