@@ -66,6 +66,11 @@ class Connections:
             values["AWS_ENDPOINT_URL"] = self.default_endpoint_url
         for service, url in sorted(self.endpoint_urls.items()):
             values[f"AWS_ENDPOINT_URL_{service.upper()}"] = url
+        if "s3" in self.endpoint_urls:
+            # its reader of files is not boto3 and takes no AWS_ENDPOINT_URL; these make load_catalog() just work
+            values["PYICEBERG_CATALOG__DEFAULT__TYPE"] = "glue"
+            values["PYICEBERG_CATALOG__DEFAULT__S3__ENDPOINT"] = self.endpoint_urls["s3"]
+            values["PYICEBERG_CATALOG__DEFAULT__S3__REGION"] = self.region
         if self.access_key:
             values["AWS_ACCESS_KEY_ID"] = self.access_key
             values["AWS_SECRET_ACCESS_KEY"] = self.secret_key

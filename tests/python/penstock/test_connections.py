@@ -44,3 +44,28 @@ def test_repr_shows_no_secret() -> None:
     )
 
     assert "hush" not in repr(connections)
+
+
+def test_exports_local_tell_pyiceberg_where_its_default_catalog_and_files_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from pyiceberg.utils.config import Config
+
+    local = Connections(
+        environment("local"), "us-east-2", endpoint_urls={"glue": "http://g", "s3": "http://127.0.0.1:1"}
+    )
+    monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path))
+    for name, value in local.exports().items():
+        monkeypatch.setenv(name, value)
+
+    assert Config().get_catalog_config("default") == {
+        "type": "glue",
+        "s3.endpoint": "http://127.0.0.1:1",
+        "s3.region": "us-east-2",
+    }
+
+
+def test_exports_aws_leave_pyiceberg_alone() -> None:
+    exports = Connections(environment("dev", "123456789012"), "us-east-2").exports()
+
+    assert not [name for name in exports if name.startswith("PYICEBERG")]
