@@ -244,7 +244,7 @@ def _execute(
 
 def _stop(process: subprocess.Popen[str], *, asked: bool) -> None:
     """Wait for dbt to cancel its queries and end; ask it to, unless somebody has; kill it if it does neither."""
-    for ask in (None if asked else signal.SIGINT, signal.SIGINT, signal.SIGKILL):
+    for ask in (None if asked else signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
         if ask is not None:
             process.send_signal(ask)
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,17 @@ def test_run_another_at_work_on_the_side_is_refused(tmp_path: Path, monkeypatch:
         dbt.run(LOCAL, Side.LAKE, ["parse"], target=tmp_path)
 
 
+@pytest.fixture(params=["foreground", "background"])
+def _job(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a shell without job control starts with `&` ignores SIGINT, and so do its children."""
+    before = signal.signal(
+        signal.SIGINT, signal.SIG_IGN if request.param == "background" else signal.default_int_handler
+    )
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_job")
 def test_run_keeps_the_lock_while_dbt_lives_and_dbt_ends_with_its_runner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,10 +146,11 @@ with dbt._alone(folder, dbt.Side.LAKE) as lock:
         pass
 
 
+@pytest.mark.usefixtures("_job")
 def test_execute_interrupted_dbt_is_asked_before_it_is_killed(tmp_path: Path) -> None:
     """A fault in the caller's own callback ends dbt as Ctrl-C would, so that it can cancel its queries."""
     script = (
-        "import time\n"
+        "import time; from penstock.transform.child import interrupt_on_sigterm; interrupt_on_sigterm()\n"
         "try:\n    print('at work', flush=True)\n    time.sleep(60)\n"
         "except KeyboardInterrupt:\n    open('cancelled', 'w').close()\n"
     )
