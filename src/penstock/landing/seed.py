@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # (step, file, bytes done, bytes in all)
 Progress = Callable[[Literal["check", "upload"], str, int, int], None]
 
+# Athena takes a text file's compression from its name alone; what lands is always plain.
+ATHENA_CODECS = (".bz2", ".deflate", ".gz", ".lz4", ".lzo", ".snappy", ".zst", ".zstd")
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -185,6 +188,12 @@ def _refuse_names(files: Sequence[Path]) -> None:
             raise LandingError(
                 f"{path.name} would land as {name!r}: Athena ignores files whose names begin with '_' or '.'.",
                 hint="Rename it.",
+            )
+        if name.lower().endswith(ATHENA_CODECS):
+            raise LandingError(
+                f"{path.name} would land as {name!r}, which Athena would decompress by its ending;"
+                " only .gz and .xz are read.",
+                hint="Decompress it, or rename it if it is plain text.",
             )
         if _CONTROL.search(name):
             raise LandingError(f"{name!r} has a control character in its name.", hint="Rename it.")

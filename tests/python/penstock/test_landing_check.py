@@ -420,6 +420,18 @@ def test_check_all_hidden_name_is_refused(tmp_path: Path, name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["day.csv.zst", "day.csv.BZ2", "day.csv.gz.gz", "day.snappy"])
+def test_check_all_name_that_athena_would_decompress_is_refused(tmp_path: Path, name: str) -> None:
+    """Athena picks the codec by the name: plain text under it would be HIVE_CANNOT_OPEN_SPLIT to every query."""
+    with pytest.raises(LandingError) as raised:
+        check_all(FORECAST, [written(tmp_path, line(1), name=name)])
+
+    landing = name.removesuffix(".gz")
+    assert raised.value.message == (
+        f"{name} would land as '{landing}', which Athena would decompress by its ending; only .gz and .xz are read."
+    )
+
+
 def test_check_all_control_character_in_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LandingError) as raised:
         check_all(FORECAST, [written(tmp_path, line(1), name="a\nb.csv")])
