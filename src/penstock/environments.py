@@ -5,6 +5,7 @@ Local is an environment like the others; what makes it local is only where its a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -74,5 +75,10 @@ def environment(target: str, account: str = "") -> Environment:
         raise SettingsError(
             f"Target '{target}' needs the AWS account id that its bucket names end in.",
             hint="Set PENSTOCK_AWS_ACCOUNT (12 digits).",
+        )
+    if account and not re.fullmatch("[0-9]{12}", account):
+        raise SettingsError(
+            f"'{account}' is no AWS account id.",
+            hint="PENSTOCK_AWS_ACCOUNT takes its 12 digits, nothing else.",
         )
     return Environment(target, account)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,6 +60,11 @@ def load(folder: Path) -> State:
         return State()
     except PermissionError as error:
         raise not_ours(folder) from error
+    except NotADirectoryError as error:
+        raise StackError(
+            f"The state folder {folder} is no folder.",
+            hint="Set PENSTOCK_STATE_DIR to a folder, or leave it unset.",
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError):
         return State()
 
@@ -157,6 +163,12 @@ def _acquire(folder: Path, report: Callable[[str], None]) -> int:
 
 
 def not_ours(folder: Path) -> StackError:
+    """Return what to say of a folder that this user may not read or write."""
+    if folder.is_dir() and folder.stat().st_uid == os.geteuid():
+        return StackError(
+            f"The state folder {folder} cannot be written to, though it is yours.",
+            hint=f"chmod u+rwx {shlex.quote(str(folder))}, or set PENSTOCK_STATE_DIR to another folder.",
+        )
     return StackError(
         f"The state folder {folder} belongs to another user.",
         hint="Run as the user who made it, or set PENSTOCK_STATE_DIR to a folder of your own.",

@@ -25,3 +25,10 @@ def test_environment_unusable_target_names_the_next_step(target, account):
     with pytest.raises(SettingsError) as raised:
         environment(target, account)
     assert raised.value.hint
+
+
+@pytest.mark.parametrize("account", ["1234", "1234567890123", "12345678901a", "١٢٣٤٥٦٧٨٩٠١٢"])
+def test_environment_account_that_is_none_is_refused(account):
+    with pytest.raises(SettingsError, match="is no AWS account id") as raised:
+        environment("dev", account)
+    assert "12 digits" in raised.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import threading
 from pathlib import Path
@@ -114,3 +115,22 @@ def test_make_folder_impossible_place_is_a_stack_error(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "state"):
         with pytest.raises(StackError, match=f"{path} cannot be made: File exists"):
             state.make_folder(path)
+
+
+def test_load_of_a_file_in_the_folders_place_is_a_stack_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(StackError, match="file is no folder"):
+        state.load(tmp_path / "file")
+
+
+def test_make_folder_own_but_closed_is_not_said_to_be_anothers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+
+    with pytest.raises(StackError, match="cannot be written to"):
+        state.make_folder(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(StackError, match="belongs to another user"):
+        state.make_folder(tmp_path)
