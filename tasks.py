@@ -25,16 +25,16 @@ def told(body: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(body)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        from penstock.errors import PenstockError
-
         try:
             return body(*args, **kwargs)
-        except PenstockError as error:
+        except Exception as error:
             from penstock import console
+            from penstock.failures import explained
 
-            if _settings("").debug:
+            known = explained(error)
+            if known is None or _debugging():
                 raise
-            console.show_error(error)
+            console.show_error(known)
             raise Exit(code=1) from None
         except KeyboardInterrupt:
             raise Exit(
@@ -49,6 +49,25 @@ def _settings(target: str) -> Settings:
     from penstock.settings import load
 
     return load(target)
+
+
+def _debugging() -> bool:
+    from penstock.errors import SettingsError
+
+    try:
+        return _settings("").debug
+    except SettingsError:  # that is the error to show
+        return False
+
+
+def _number(flag: str, text: str, default: int = 0) -> int:
+    """Return a flag's whole number. Invoke's own reading of int flags ends in a stack trace for "ten"."""
+    from penstock.errors import SettingsError
+
+    try:
+        return int(text.replace(",", "")) if text else default
+    except ValueError:
+        raise SettingsError(f"{flag} {text} is no whole number.", hint=f"{flag} 1000, say.") from None
 
 
 def _connect(target: str) -> Connections:
@@ -123,7 +142,7 @@ def reset(_: Context, yes: bool = False) -> None:
 def seed(
     _: Context,
     file: list[str] | None = None,
-    rows: int = 0,
+    rows: str = "",
     source: str = "forecast",
     remove: str = "",
     target: str = "",
@@ -135,7 +154,7 @@ def seed(
     """
     from penstock.commands import data
 
-    data.seed(_settings(target), files=file or [], rows=rows, source=source, remove=remove)
+    data.seed(_settings(target), files=file or [], rows=_number("--rows", rows), source=source, remove=remove)
 
 
 @task(
@@ -200,20 +219,20 @@ def query(_: Context, sql: str, target: str = "") -> None:
     }
 )
 @told
-def docs(_: Context, serve: bool = False, port: int = 0, target: str = "") -> None:
+def docs(_: Context, serve: bool = False, port: str = "", target: str = "") -> None:
     """Write the dbt docs site of both sides (lineage from source to serving, columns of both catalogs)."""
     from penstock.commands import docs as site
 
-    site.docs(_connect(target), serve=serve, port=port)
+    site.docs(_connect(target), serve=serve, port=_number("--port", port))
 
 
 @task(help={"rows": "Rows of the generated data set."})
 @told
-def demo(_: Context, rows: int = 0) -> None:
+def demo(_: Context, rows: str = "") -> None:
     """Set everything up and run the main job on the local stack: up, seed, build, sync, and the result from Postgres."""
     from penstock.commands import demo as demonstration
 
-    demonstration.run(_settings("local"), rows=rows)
+    demonstration.run(_settings("local"), rows=_number("--rows", rows))
 
 
 # quality
@@ -256,11 +275,13 @@ def reference(_: Context) -> None:
     }
 )
 @told
-def bench(_: Context, file: str = "", rows: int = 1_251_250, rounds: int = 3) -> None:
+def bench(_: Context, file: str = "", rows: str = "1251250", rounds: str = "3") -> None:
     """Measure side by side: first load against psql's own COPY, CTAS against DuckDB's own. Prints ratios and peak memory."""
     from penstock.commands import bench as benchmark
 
-    benchmark.run(_settings("local"), file=file, rows=rows, rounds=rounds)
+    benchmark.run(
+        _settings("local"), file=file, rows=_number("--rows", rows), rounds=_number("--rounds", rounds)
+    )
 
 
 if __name__ == "__main__":
