@@ -13,12 +13,15 @@ from typing import Any
 
 from penstock.connections import Connections
 from penstock.errors import BuildError
+from penstock.lake.readiness import require_landed
 from penstock.settings import PROJECT_ROOT
 from penstock.transform import dbt
 from penstock.transform.dbt import OnLine, Side
 from penstock.transform.report import SideReport, lake_report, report
 
 SERVING_PATHS = ("path:models/serving", "path:tests/dbt/singular/serving")
+
+SELECTION_HINT = "--select takes models, tag:…, +model, model+ or paths; docs/models.md lists the models."
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,15 @@ def build(
     if missing:
         if not lake.nodes:
             raise BuildError(
-                f"Nothing of the lake is selected by '{select}', and the serving side was not built: {missing}."
+                f"Nothing of the lake is selected by '{select}', and the serving side was not built: {missing}.",
+                hint=SELECTION_HINT,
             )
         return BuildReport(lake, serving_skipped=missing)
     serving = build_serving(connections, select=select, on_line=on_line, root=root)
     if not lake.nodes and not serving.nodes:
         raise BuildError(
             f"Nothing in the project is selected by '{select}'.",
-            hint="--select takes models, tag:…, +model, model+ or paths; docs/models.md lists the models.",
+            hint=SELECTION_HINT,
         )
     return BuildReport(lake, serving)
 
@@ -73,7 +77,11 @@ def build_lake(
     on_line: OnLine | None = None,
     root: Path = PROJECT_ROOT,
 ) -> SideReport:
-    """Return what was built on Athena, with the bytes each node scanned."""
+    """Return what was built on Athena, with the bytes each node scanned.
+
+    Raises: BuildError as `build` does, and while nothing has landed.
+    """
+    require_landed(connections)
     arguments = ["build", *lake_selection(select), *(["--full-refresh"] if full_refresh else [])]
     run = dbt.run(connections, Side.LAKE, arguments, on_line=on_line, root=root)
     return lake_report(connections, run)

@@ -20,6 +20,7 @@ from typing import Any
 
 from penstock.connections import Connections
 from penstock.errors import BuildError
+from penstock.lake.readiness import require_built
 from penstock.settings import PROJECT_ROOT
 from penstock.transform import dbt
 from penstock.transform.build import SERVING_PATHS, is_serving, serving_obstacle
@@ -49,6 +50,7 @@ def generate(
     connections: Connections, *, on_line: OnLine | None = None, root: Path = PROJECT_ROOT
 ) -> DocsReport:
     """Write target/docs and return what it shows; the serving side's columns only once its tables are synced."""
+    require_built(connections)
     arguments = ["docs", "generate"]
     dbt.run(connections, Side.LAKE, [*arguments, "--exclude", *SERVING_PATHS], on_line=on_line, root=root)
     manifest = _read(dbt.target_path(Side.LAKE, root) / "manifest.json")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from penstock.connections import Connections
 from penstock.errors import BuildError
+from penstock.lake.readiness import require_landed
 from penstock.settings import PROJECT_ROOT
 from penstock.transform import dbt
 from penstock.transform.dbt import OnLine, Side
@@ -47,14 +48,20 @@ def freshness(
 
     Raises: BuildError when a source could not be asked (its table is missing, nothing landed yet).
     """
+    require_landed(connections)
     results = dbt.target_path(Side.LAKE, root) / "sources.json"
     results.unlink(missing_ok=True)
+    stale = ""
     try:
         dbt.run(connections, Side.LAKE, ["source", "freshness"], on_line=on_line, root=root)
-    except BuildError:
+    except BuildError as error:
         if not results.exists():  # dbt ends with 1 for a stale source too; then the results are there
             raise
+        stale = error.message
     found = json.loads(results.read_text(encoding="utf-8"))["results"]
+    if stale and all(result["status"] != "error" for result in found):
+        # a source whose question failed is left out of the results: dbt's own words are all there is
+        raise BuildError(f"The age of a source is not known. {stale}", hint="`invoke seed` lands files.")
     broken = [result for result in found if result["status"] not in STATUSES]
     if broken:
         told = "\n".join(f"  {_name(result)}: {result.get('error') or result['status']}" for result in broken)

@@ -296,6 +296,7 @@ def test_build_bad_landed_rows_stop_before_the_mart(lake: Lake) -> None:
 
 def test_freshness_and_query_answer_from_the_landed_files(lake: Lake) -> None:
     lake.land({"a.csv": base()})
+    lake.make_sure_it_is_built()
     (source,) = freshness(lake.connections, root=lake.root).sources
     assert (source.source, source.status) == ("forecast.forecast", "fresh")
     assert (source.late_after, source.stale_after) == ("36 hours", "72 hours")
@@ -308,7 +309,21 @@ def test_freshness_and_query_answer_from_the_landed_files(lake: Lake) -> None:
     assert answer.result.bytes_scanned > 0
 
 
+def test_freshness_of_a_source_that_cannot_be_read_is_an_error(lake: Lake) -> None:
+    """dbt leaves such a source out of its results; none must not look like none stale."""
+    lake.land({"a.csv": base()})
+    environment, s3 = lake.connections.environment, lake.connections.client("s3")
+    bad = {"Bucket": environment.lake_bucket, "Key": "forecast_data/bad.csv.gz"}
+    s3.put_object(**bad, Body=b"no gzip at all")
+    try:
+        with pytest.raises(BuildError, match="The age of a source is not known"):
+            freshness(lake.connections, root=lake.root)
+    finally:
+        s3.delete_object(**bad)
+
+
 def test_serving_and_docs_over_a_synced_table(lake: Lake) -> None:
+    lake.make_sure_it_is_built()
     with psycopg.connect(lake.connections.database_url) as connection:
         connection.execute(
             """
