@@ -204,6 +204,7 @@ def test_env_prints_exports_alone(user: User) -> None:
         (["seed", "--file", "nowhere.csv"], "nowhere.csv does not exist.", "--file"),
         (["seed", "--file", "bad.csv"], "bad.csv line 1: 'a,b' is not the header", "docs/landing.md"),
         (["seed", "--rows=-5"], "rows must be 1 or more", "--rows"),
+        (["seed", "--rows", "ten"], "--rows ten is no whole number", "--rows 1000"),
         (["seed", "--file", "bad.csv", "--rows", "4"], "exclude each other", "Give one of them"),
         (["seed", "--remove", "nowhere.csv"], "No file 'nowhere.csv' has landed", "Landed are:"),
         (["build", "--target", "nowhere"], "'nowhere' is no target.", "Use one of: local, dev, production"),
