@@ -39,6 +39,11 @@ def note(text: str) -> None:
     err().print(text, style="dim", soft_wrap=True)
 
 
+def line(text: str) -> None:
+    """Print a line of results as it is, for another program to read."""
+    sys.stdout.write(f"{text}\n")
+
+
 def success(text: str) -> None:
     err().print(f"[green]✓[/green] {text}", soft_wrap=True)
 

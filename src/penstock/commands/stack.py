@@ -69,7 +69,7 @@ def _short(path: Path) -> str:
 def env(connections: Connections) -> None:
     """Print shell exports on stdout, nothing else."""
     for name, value in connections.exports().items():
-        print(f"export {name}={shlex.quote(value)}")
+        console.line(f"export {name}={shlex.quote(value)}")
 
 
 def reset(settings: Settings, *, yes: bool) -> None:
