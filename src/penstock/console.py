@@ -36,7 +36,7 @@ def err() -> Any:
 
 
 def note(text: str) -> None:
-    err().print(text, style="dim", soft_wrap=True)
+    err().print(text, style="dim", soft_wrap=True, markup=False)
 
 
 def line(text: str) -> None:
@@ -45,7 +45,9 @@ def line(text: str) -> None:
 
 
 def success(text: str) -> None:
-    err().print(f"[green]✓[/green] {text}", soft_wrap=True)
+    from rich.markup import escape
+
+    err().print(f"[green]✓[/green] {escape(text)}", soft_wrap=True)
 
 
 def show_error(error: PenstockError) -> None:
@@ -62,24 +64,21 @@ def show_error(error: PenstockError) -> None:
 def show_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()
 ) -> None:
-    """Print a table; `right` names the columns (by index) that hold figures."""
+    """Print a table; `right` names the columns (by index) that hold figures. Values are text, not rich's markup."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = Table(header_style="", box=box.SIMPLE_HEAD, pad_edge=False)
     figures = set(right)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index in figures else "left", overflow="fold")
+        table.add_column(Text(column), justify="right" if index in figures else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    out().print(table)
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console = out()
+    if title:  # not the table's own: that one would be folded to the width of the columns
+        console.print(title, style="bold", markup=False, soft_wrap=True)
+    console.print(table)
 
 
 def size(count: float) -> str:
@@ -142,6 +141,12 @@ def progress_bar(*, of_bytes: bool = False) -> Iterator[Bar]:
     )
 
     amounts: list[Any] = [DownloadColumn(), TransferSpeedColumn()] if of_bytes else [MofNCompleteColumn()]
-    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *amounts, TimeElapsedColumn()]
+    columns = [
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *amounts,
+        TimeElapsedColumn(),
+    ]
     with Progress(*columns, console=err()) as progress:
         yield Bar(progress)
