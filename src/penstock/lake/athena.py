@@ -29,6 +29,8 @@ HINTS = {
     "SCHEMA_NOT_FOUND": "`invoke seed` creates the landed databases, `invoke build` the marts'.",
     "SYNTAX_ERROR": "It is read as Athena SQL; line and column are counted from the statement's beginning.",
     "COLUMN_NOT_FOUND": "`describe <database>.<table>` lists the columns.",
+    "HIVE_CANNOT_OPEN_SPLIT": "A file is not what its ending says; land it again with `invoke seed`, which checks it first.",
+    "HIVE_FILESYSTEM_ERROR": "S3 did not answer. Locally `invoke up` starts what does not run; then run this again.",
     "HIVE_BAD_DATA": "A landed file does not fit its table; land it again with `invoke seed`, which checks it first.",
 }
 

@@ -309,6 +309,17 @@ def test_freshness_and_query_answer_from_the_landed_files(lake: Lake) -> None:
     assert answer.result.bytes_scanned > 0
 
 
+def test_unit_test_whose_table_a_killed_build_left_behind_runs_again(lake: Lake) -> None:
+    lake.land({"a.csv": base()})
+    lake.make_sure_it_is_built()
+    name = "test_stg_forecast_demand_same_second_last_path_wins"
+    lake.rows(f"create table {name}__dbt_tmp as select 1 as x")
+
+    dbt.run(lake.connections, Side.LAKE, ["test", "--select", name], root=lake.root)
+
+    assert lake.rows(f"show tables '{name}*'") == []
+
+
 def test_freshness_of_a_source_that_cannot_be_read_is_an_error(lake: Lake) -> None:
     """dbt leaves such a source out of its results; none must not look like none stale."""
     lake.land({"a.csv": base()})
