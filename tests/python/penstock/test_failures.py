@@ -26,7 +26,9 @@ def refused(code: str) -> ClientError:
         (refused("InternalServerException"), LakeError, "can be run again"),
         (EndpointConnectionError(endpoint_url="http://127.0.0.1:1"), LakeError, "invoke status"),
         (psycopg.OperationalError("connection\nrefused"), SyncError, "DATABASE_URL"),
-        (OSError(errno.ENOSPC, "No space left on device", "some/file"), StackError, "disk full"),
+        (OSError(errno.ENOSPC, "No space left on device", "some/file"), StackError, "Make room"),
+        (OSError(errno.ENOSPC, "[Errno 28] Error writing bytes"), StackError, "Make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "some/file"), StackError, "yours"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
