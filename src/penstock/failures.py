@@ -6,6 +6,8 @@ these is a defect of Penstock's, and returns None: its stack trace is what a rep
 
 from __future__ import annotations
 
+import errno
+
 from penstock.errors import LakeError, PenstockError, StackError, SyncError
 
 _CREDENTIALS = ("Credential", "Token", "SSO", "ProfileNotFound", "UnauthorizedSSO")
@@ -13,6 +15,7 @@ _EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SIGN_IN = "Set AWS_PROFILE, or any other way by which boto3 finds credentials (docs/aws.md)."
 
 
@@ -28,12 +31,17 @@ def explained(error: BaseException) -> PenstockError | None:
             f"Postgres failed: {' '.join(str(error).split())}",
             hint="Check DATABASE_URL, or `invoke status` locally; every task can be run again.",
         )
-    if isinstance(error, OSError) and error.filename is not None:
-        return StackError(
-            f"{error.filename}: {error.strerror}.",
-            hint="Is the disk full, or is the folder not yours to write?",
-        )
-    return None
+    return _disk(error) if isinstance(error, OSError) else None
+
+
+def _disk(error: OSError) -> PenstockError | None:
+    where = f"{error.filename}: " if error.filename is not None else ""
+    if error.errno in _FULL:
+        hint = "Make room on the disk, then run this again: what was there before is untouched."
+        return StackError(f"{where}{error.strerror}.", hint=hint)
+    if not where:
+        return None
+    return StackError(f"{where}{error.strerror}.", hint="Is it yours to read and write?")
 
 
 def _aws(error: BaseException) -> LakeError:
