@@ -20,7 +20,7 @@ from athena_local.types import VARCHAR, AthenaType, Column
 
 if TYPE_CHECKING:
     from athena_local.engine.session import Session
-    from athena_local.sql.translate import Queries
+    from athena_local.sql.queries.dispatch import Queries
 
 Record = dict[str, Any]
 MAX_VIEW_DEPTH = 50
@@ -178,7 +178,7 @@ class Tables:
         return [partitions[row[0]] for row in self.session.execute(sql).fetchall()]
 
     def _view(self, record: Record, position: Position | None) -> tuple[str, list[Output]]:
-        from athena_local.sql.translate import Queries
+        from athena_local.sql.queries.dispatch import Queries
 
         name = f"{CATALOG_NAME.lower()}.{record['DatabaseName']}.{record['Name']}"
         if self.queries.depth >= MAX_VIEW_DEPTH:

@@ -23,7 +23,7 @@ from athena_local.engine import formats, hive
 from athena_local.engine.text import literal
 from athena_local.errors import QueryError
 from athena_local.sql import statements as s
-from athena_local.sql.functions import common_type
+from athena_local.sql.coercion import common_type
 from athena_local.statements.alter import partition_input, partition_location
 from athena_local.statements.definitions import check_names, register, require_database, table_input
 from athena_local.statements.show import partition_name

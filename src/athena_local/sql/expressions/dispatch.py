@@ -1,0 +1,107 @@
+"""Scalar expressions: names resolved, types worked out as far as they are known, and DuckDB's equivalent built.
+
+Every kind of node that is allowed has a handler in the table here, found in the module of its kind; one that has none is
+refused, so DuckDB's own syntax cannot slip through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlglot import exp
+
+from athena_local.sql.coercion import Type
+from athena_local.sql.dialect import Text
+from athena_local.sql.expressions import (
+    calls,
+    conditionals,
+    constructors,
+    literals,
+    names,
+    operands,
+    operators,
+    predicates,
+    special_forms,
+    windows,
+)
+from athena_local.sql.scope import Scope, Typed
+from athena_local.types import BOOLEAN, DATE, TIMESTAMP, TIMESTAMP_TZ, UNKNOWN, VARBINARY, VARCHAR
+
+Handler = Callable[["Expressions", Any, Scope], Typed]
+Subquery = Callable[[exp.Expression, Scope], tuple[exp.Expression, list[Type]]]
+
+
+class Expressions:
+    """`subquery` translates a query nested in an expression; it returns its tree and its columns' types."""
+
+    def __init__(self, subquery: Subquery) -> None:
+        self.subquery = subquery
+
+    def translate(self, node: exp.Expression, scope: Scope) -> Typed:
+        return _HANDLERS.get(type(node), operands.refuse)(self, node, scope)
+
+    def all(self, nodes: Sequence[exp.Expression], scope: Scope) -> list[Typed]:
+        return [self.translate(node, scope) for node in nodes]
+
+
+_HANDLERS: dict[type, Handler] = {
+    exp.Column: names.column,
+    exp.Identifier: names.lambda_name,
+    exp.Dot: names.dot,
+    exp.Literal: literals.literal,
+    exp.Boolean: lambda _build, node, _scope: Typed(node.copy(), BOOLEAN),
+    exp.Null: lambda _build, node, _scope: Typed(node.copy(), UNKNOWN),
+    exp.Paren: operators.paren,
+    exp.Cast: special_forms.cast,
+    exp.TryCast: special_forms.cast,
+    exp.And: operators.logical,
+    exp.Or: operators.logical,
+    exp.Not: operators.not_,
+    exp.Neg: operators.negative,
+    exp.Between: predicates.between,
+    exp.In: predicates.in_,
+    exp.Is: predicates.is_,
+    exp.NullSafeEQ: predicates.distinct_from,
+    exp.NullSafeNEQ: predicates.distinct_from,
+    exp.Like: predicates.like,
+    exp.Escape: predicates.escape,
+    exp.DPipe: operators.concatenation,
+    exp.Case: conditionals.case,
+    exp.If: conditionals.if_,
+    exp.Exists: predicates.exists,
+    exp.Subquery: constructors.scalar_subquery,
+    exp.Any: predicates.quantified,
+    exp.All: predicates.quantified,
+    exp.Array: constructors.array,
+    exp.Tuple: constructors.row,
+    exp.Bracket: constructors.subscript,
+    exp.Interval: literals.interval,
+    exp.AtTimeZone: special_forms.at_time_zone,
+    exp.Extract: special_forms.extract,
+    exp.Trim: special_forms.trim,
+    exp.Substring: special_forms.substring,
+    exp.StrPosition: special_forms.position,
+    exp.Normalize: lambda build, node, scope: calls.call(build, "normalize", [node.this], node, scope),
+    exp.GroupConcat: windows.listagg,
+    exp.CurrentDate: lambda *_: Typed(Text(this="current_date"), DATE),
+    exp.CurrentTimestamp: lambda *_: Typed(Text(this="date_trunc('milliseconds', now())"), TIMESTAMP_TZ),
+    exp.Localtimestamp: lambda *_: Typed(
+        Text(this="CAST(date_trunc('milliseconds', now()) AS TIMESTAMP)"), TIMESTAMP
+    ),
+    exp.CurrentUser: lambda *_: Typed(Text(this="'athena'"), VARCHAR),
+    exp.HexString: lambda _build, node, _scope: Typed(Text(this=f"unhex('{node.this}')"), VARBINARY),
+    exp.Anonymous: lambda build, node, scope: calls.call(
+        build, node.name.lower(), node.expressions, node, scope
+    ),
+    exp.Window: windows.over,
+    exp.Filter: windows.filter_,
+    exp.Distinct: windows.distinct,
+    exp.Order: windows.ordered_argument,
+    exp.Star: lambda *_: Typed(exp.Star(), None),
+    exp.WithinGroup: operands.refuse,
+    exp.IgnoreNulls: windows.null_treatment,
+    exp.RespectNulls: windows.null_treatment,
+    **dict.fromkeys(operators.COMPARISONS, operators.compare),
+    **dict.fromkeys(operators.ARITHMETIC, operators.arithmetic),
+}

@@ -1,0 +1,52 @@
+"""What every handler of expressions needs: refusal, types that compare with each other, operands put in parentheses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from athena_local.errors import QueryError
+from athena_local.sql.coercion import Type, common_type, family
+from athena_local.sql.dialect import AthenaSQL, Text
+from athena_local.sql.scope import Scope, Typed, position_of
+from athena_local.types import (
+    UNKNOWN,
+)
+
+if TYPE_CHECKING:
+    from athena_local.sql.expressions.dispatch import Expressions
+
+
+def refuse(build: Expressions, node: exp.Expression, scope: Scope) -> Typed:  # noqa: ARG001
+    text = node.sql(dialect=AthenaSQL)[:60]
+    raise QueryError("SYNTAX_ERROR", f"mismatched input '{text}'. Not Athena SQL", position=position_of(node))
+
+
+def operand(node: exp.Expression) -> exp.Expression:
+    """Return the node so that an operator may stand beside it."""
+    if isinstance(node, Text):
+        text = str(node.this)
+        if text.startswith(("CASE", "DISTINCT")) or " OVER " in text or " FILTER " in text:
+            return Text(this="({0})", expressions=[node])
+    return node
+
+
+def expect_boolean(part: Typed, source: exp.Expression) -> None:
+    if part.type is not None and part.type.base not in {"boolean", "unknown"}:
+        text = f"Logical expression term must evaluate to a boolean (actual: {part.type})"
+        raise QueryError("TYPE_MISMATCH", text, position=position_of(source))
+
+
+def same_type(types: list[tuple[Type, exp.Expression]], text: str) -> Type:
+    result: Type = UNKNOWN
+    for kind, source in types:
+        if kind is None:
+            return None
+        assert result is not None
+        if "unknown" not in {kind.base, result.base} and family(kind) != family(result):
+            raise QueryError("TYPE_MISMATCH", f"{text}: {result} vs {kind}", position=position_of(source))
+        result = common_type(result, kind)
+        if result is None:
+            return None
+    return result
