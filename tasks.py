@@ -201,14 +201,18 @@ def freshness(_: Context, target: str = "") -> None:
 
 @task(
     positional=["sql"],
-    help={"sql": "A statement, or the path of an analysis (analyses/forecast/….sql).", "target": TARGET},
+    help={
+        "sql": "A statement, or the path of an analysis (analyses/forecast/….sql).",
+        "limit": "Rows to show at most; 0 shows all. Default 1000.",
+        "target": TARGET,
+    },
 )
 @told
-def query(_: Context, sql: str, target: str = "") -> None:
+def query(_: Context, sql: str, limit: str = "1000", target: str = "") -> None:
     """Run a statement or an analysis on Athena; print its rows, bytes scanned and cost."""
     from penstock.commands import data
 
-    data.query(_connect(target), sql)
+    data.query(_connect(target), sql, limit=_number("--limit", limit))
 
 
 @task(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from penstock import console
 from penstock.connections import Connections, connect
-from penstock.errors import BuildError, LandingError
+from penstock.errors import BuildError, LakeError, LandingError
 from penstock.settings import Settings
 
 if TYPE_CHECKING:
@@ -283,11 +283,13 @@ def freshness(connections: Connections) -> None:
         raise BuildError(f"Stale: {names}.", hint="Land the missing files: invoke seed --file …")
 
 
-def query(connections: Connections, question: str) -> None:
+def query(connections: Connections, question: str, *, limit: int) -> None:
     """Print the rows of a statement or an analysis, the bytes it scanned and what Athena would charge for it."""
+    if limit < 0:
+        raise LakeError(f"--limit {limit} is less than nothing.", hint="--limit 0 shows all rows.")
     from penstock.lake.query import query as ask
 
-    answer = ask(connections, question)
+    answer = ask(connections, question, limit=limit)
     result = answer.result
     figures = [
         index
@@ -295,10 +297,15 @@ def query(connections: Connections, question: str) -> None:
         if kind in NUMERIC_TYPES or kind.startswith("decimal")
     ]
     columns = result.columns or [""] * max((len(row) for row in result.rows), default=0)  # SHOW may name none
-    if columns:
+    told = f"{'the first ' if result.more else ''}{len(result.rows):,} rows"
+    if result.update_count and not result.rows:
+        told = f"{result.update_count:,} rows written"
+    elif columns:
         console.show_table(answer.analysis, columns, result.rows, right=figures)
+    if result.more:
+        console.note("There are more: --limit N shows N of them, --limit 0 all.")
     console.note(
-        f"{len(result.rows):,} rows, {result.seconds:.2f} s, {console.size(result.bytes_scanned)} scanned, "
+        f"{told}, {result.seconds:.2f} s, {console.size(result.bytes_scanned)} scanned, "
         f"{console.dollars(result.bytes_scanned)} on Athena"
     )
 

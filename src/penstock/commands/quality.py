@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def _offline_environment() -> dict[str, str]:
 
 def test(arguments: str) -> int:
     """Run pytest; return its exit code, so that CI sees exactly what pytest said."""
-    command = [*_tool("pytest"), *arguments.split()]
+    command = [*_tool("pytest"), *shlex.split(arguments)]
     return subprocess.run(command, cwd=PROJECT_ROOT).returncode
 
 

@@ -40,6 +40,7 @@ class QueryResult:
     """What one statement answered. Values are Athena's text; None is NULL.
 
     update_count: rows written, None where Athena names no count (its selects answer 0 or nothing).
+    more: there are rows beyond the limit that was asked for.
     """
 
     query_id: str
@@ -49,6 +50,7 @@ class QueryResult:
     bytes_scanned: int
     seconds: float
     update_count: int | None
+    more: bool = False
 
 
 class Athena:
@@ -65,9 +67,10 @@ class Athena:
         self.workgroup = connections.environment.workgroup
         self._sleep = sleep
 
-    def run(self, sql: str, *, database: str | None = None) -> QueryResult:
+    def run(self, sql: str, *, database: str | None = None, limit: int = 0) -> QueryResult:
         """Return a statement's rows and cost once it has succeeded.
 
+        limit: fetch so many rows at most; 0 fetches all.
         Raises: LakeError with Athena's code, its message and the statement's first line.
         """
         query_id = self._start(sql, database)
@@ -80,15 +83,18 @@ class Athena:
         if status["State"] != "SUCCEEDED":
             raise refusal(status, sql)
         statistics = execution.get("Statistics", {})
-        columns, types, rows, update_count = self._results(query_id, skip_header=_has_header(execution))
+        columns, types, rows, update_count = self._results(
+            query_id, skip_header=_has_header(execution), limit=limit
+        )
         return QueryResult(
             query_id=query_id,
             columns=columns,
             types=types,
-            rows=rows,
+            rows=rows[:limit] if limit else rows,
             bytes_scanned=int(statistics.get("DataScannedInBytes", 0)),
             seconds=int(statistics.get("TotalExecutionTimeInMillis", 0)) / 1000,
             update_count=update_count,
+            more=0 < limit < len(rows),
         )
 
     def _start(self, sql: str, database: str | None) -> str:
@@ -140,7 +146,7 @@ class Athena:
                 return
 
     def _results(
-        self, query_id: str, *, skip_header: bool
+        self, query_id: str, *, skip_header: bool, limit: int
     ) -> tuple[tuple[str, ...], tuple[str, ...], list[tuple[str | None, ...]], int | None]:
         columns: tuple[str, ...] = ()
         types: tuple[str, ...] = ()
@@ -155,6 +161,8 @@ class Athena:
                 update_count = page.get("UpdateCount")
             for row in found.get("Rows", [])[1 if number == 0 and skip_header else 0 :]:
                 rows.append(tuple(value.get("VarCharValue") for value in row.get("Data", [])))
+            if 0 < limit < len(rows):
+                break
         return columns, types, rows, update_count
 
 

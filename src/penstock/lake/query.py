@@ -24,14 +24,15 @@ class Answer:
     analysis: str = ""
 
 
-def query(connections: Connections, question: str, *, root: Path = PROJECT_ROOT) -> Answer:
+def query(connections: Connections, question: str, *, limit: int = 0, root: Path = PROJECT_ROOT) -> Answer:
     """Return Athena's answer to SQL or to an analysis (`analyses/forecast/largest_days.sql`), in the marts database.
 
+    limit: so many rows at most; 0 gives all.
     Raises: LakeError with Athena's code, or naming the analyses there are; BuildError if one cannot be rendered.
     """
     analysis = find_analysis(question, root)
     sql = question if analysis is None else render(connections, analysis, root)
-    result = Athena(connections).run(sql, database=connections.environment.marts_database)
+    result = Athena(connections).run(sql, database=connections.environment.marts_database, limit=limit)
     return Answer(sql, result, "" if analysis is None else analysis.as_posix())
 
 

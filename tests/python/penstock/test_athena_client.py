@@ -31,6 +31,7 @@ class ScriptedAthena:
         self.states, self.pages, self.statement = states, pages or [{"ResultSet": {}}], statement
         self.started: list[dict[str, Any]] = []
         self.stopped: list[str] = []
+        self.asked = 0
 
     def start_query_execution(self, **request: Any) -> dict[str, str]:
         self.started.append(request)
@@ -50,6 +51,7 @@ class ScriptedAthena:
 
     def get_query_results(self, QueryExecutionId: str, NextToken: str = "0") -> dict[str, Any]:  # noqa: N803
         assert QueryExecutionId == "q-1"
+        self.asked += 1
         number = int(NextToken)
         page = dict(self.pages[number])
         if number + 1 < len(self.pages):
@@ -105,6 +107,20 @@ def test_run_insert_returns_its_update_count() -> None:
     client = ScriptedAthena([SUCCEEDED], pages, ("DML", "INSERT"))
 
     assert Athena(CONNECTIONS, client=client).run("insert into t select 1").update_count == 7
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked", "more"), [(0, 3, False), (1, 1, True), (2, 2, True), (3, 3, False)]
+)
+def test_run_with_a_limit_asks_for_no_more_pages_than_it_takes(limit: int, asked: int, more: bool) -> None:
+    pages = [{"ResultSet": {"ResultSetMetadata": COLUMNS, "Rows": [row("n", "s"), row("1", "a")]}}]
+    pages += [{"ResultSet": {"Rows": [row(str(n), "a")]}} for n in (2, 3)]
+    client = ScriptedAthena([SUCCEEDED], pages)
+    result = Athena(CONNECTIONS, client=client).run("select n, s from t", limit=limit)
+
+    assert [values[0] for values in result.rows] == [str(n + 1) for n in range(asked)]
+    assert result.more is more
+    assert client.asked == (asked + 1 if more else 3)
 
 
 def test_run_failed_query_raises_code_message_and_first_line() -> None:

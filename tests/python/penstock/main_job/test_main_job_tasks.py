@@ -121,6 +121,8 @@ def test_query_answers_sql_and_analyses(user: User, first_demo: Told) -> None:
     assert f"{ROWS} 2025-01-01" in told.out
     assert "1 rows" in told.err
     assert "scanned" in told.err
+    told = user.does("query", "select * from fct_forecast", "--limit", "7")
+    assert "There are more: --limit N shows N of them, --limit 0 all. the first 7 rows" in told.err
     told = user.does("query", "analyses/forecast/landed_files.sql")
     assert "overruled_row_count" in told.out
     assert f"{ROWS} 0" in told.out
