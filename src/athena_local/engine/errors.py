@@ -7,9 +7,11 @@ apart by class or text is ours to mend and is GENERIC_INTERNAL_ERROR.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import duckdb
 
+from athena_local.engine.lines import first_bad_json
 from athena_local.errors import OTHER, SYSTEM, QueryError
 
 _OWN = re.compile(r"ATHENA!(\w+)!(.*?)(?:!END|$)", re.DOTALL)
@@ -20,6 +22,8 @@ _FUNCTION = re.compile(
 _NOT_GROUPED = re.compile(r'column "([^"]+)" must appear in the GROUP BY clause')
 _OVERFLOW = re.compile(r"Overflow in (\w+) of (INT\d+) \((.+)\)")
 _INTEGER_NAMES = {"INT8": "tinyint", "INT16": "smallint", "INT32": "integer", "INT64": "bigint"}
+_MALFORMED = re.compile(r'Malformed JSON in file "([^"]+)"')
+_LINE = re.compile(r", in line \d+")  # DuckDB's count leaves out empty lines
 _OUT_OF_RANGE = ("out of range", "overflow")
 
 
@@ -44,13 +48,22 @@ def unwrap(error: Exception) -> duckdb.Error:
     return duckdb.Error(text)
 
 
-def translate(error: duckdb.Error) -> QueryError:
+def translate(error: duckdb.Error, names: dict[str, str] | None = None) -> QueryError:
+    """Return the error as Athena has it. `names`: local file -> the object that the reader of the message knows."""
     text = str(error)
+    malformed = _MALFORMED.search(text)
+    if malformed and names and malformed.group(1) in names:
+        return _bad_json(Path(malformed.group(1)), names[malformed.group(1)])
+    for local, name in (names or {}).items():
+        text = text.replace(local, name)
     own = _OWN.search(text)
     if own:
         return QueryError(own.group(1), own.group(2))
     if "Malformed JSON in file" in text or "JSON transform error in file" in text:
-        return QueryError("HIVE_BAD_DATA", f"Error parsing JSON: {text.split(chr(10), 1)[0]}")
+        detail = _LINE.sub("", text.split("\n", 1)[0]).removeprefix("Invalid Input Error: ").rstrip(" .")
+        return QueryError("HIVE_BAD_DATA", f"Row is not a valid JSON Object - {detail}")
+    if "CSV Error on Line" in text:
+        return QueryError("HIVE_BAD_DATA", f"Error reading text file: {' '.join(text.split())[:300]}")
     if "Division by zero" in text:
         return QueryError("DIVISION_BY_ZERO", "Division by zero")
     first_line = text.split("\n", 1)[0]
@@ -87,6 +100,14 @@ def translate(error: duckdb.Error) -> QueryError:
     if isinstance(error, duckdb.IOException):
         return QueryError("HIVE_CANNOT_OPEN_SPLIT", detail, category=OTHER)
     return QueryError("GENERIC_INTERNAL_ERROR", detail, category=SYSTEM)
+
+
+def _bad_json(local: Path, name: str) -> QueryError:
+    found = first_bad_json(local)
+    where, why = (f" at line {found[0]}", f": {found[1]}") if found else ("", "")
+    return QueryError(
+        "HIVE_BAD_DATA", f"Row is not a valid JSON Object - malformed JSON in file {name}{where}{why}"
+    )
 
 
 def _trino(duckdb_type: str) -> str:

@@ -42,6 +42,9 @@ class Format:
     skip_lines: int = 0
     collection: str = "\x02"
     map_key: str = "\x03"
+    ignore_case: bool = True  # JSON: keys in any case
+    key_names: tuple[tuple[str, str], ...] = ()  # JSON: (key in small letters, column) where they differ
+    ignore_malformed: bool = False  # JSON: a row of NULLs instead of an error
 
 
 def stored_as(name: str) -> tuple[str, str, str]:
@@ -76,7 +79,14 @@ def format_of(table: Record) -> Format:
             skip_lines=skip,
         )
     if "json" in serde.lower():
-        return Format("json", skip_lines=skip)
+        mapped = {name[8:]: key.lower() for name, key in options.items() if name.startswith("mapping.")}
+        return Format(
+            "json",
+            skip_lines=skip,
+            ignore_case=options.get("case.insensitive", "true").lower() != "false",
+            key_names=tuple((key, name) for name, key in mapped.items()),
+            ignore_malformed=options.get("ignore.malformed.json", "false").lower() == "true",
+        )
     if any(word in serde.lower() for word in _UNREADABLE):
         raise QueryError("NOT_SUPPORTED", f"SerDe {serde} is not supported by this server")
     if serde and serde != LAZY_SIMPLE:

@@ -125,8 +125,14 @@ def partition_literal(value: str, key: Column) -> str:
 def _read(
     session: Session, form: Format, data: list[Column], keys: list[Column], files: list[DataFile]
 ) -> str:
-    reader = parquet.reader if form.kind == "parquet" else text.reader
-    read = reader(session, form, data, [file.item for file in files])
+    items = [file.item for file in files]
+    names = [item.path for item in items]
+    read: Callable[..., str]
+    if form.kind == "parquet":
+        read = parquet.reader(session, form, data, items)
+    else:
+        texts = text.reader(session, form, data, items)
+        read, names = texts, [str(path) for path in texts.paths]
     if len(files) <= MAX_BRANCHES:
         branches = []
         for index, file in enumerate(files):
@@ -136,7 +142,7 @@ def _read(
             constants += _hidden(file.item)
             branches.append(f"SELECT *, {', '.join(constants)} FROM ({read([index])})")
         return " UNION ALL BY NAME ".join(branches) if len(branches) > 1 else branches[0]
-    return _joined(read(list(range(len(files))), file_name="__file"), data, keys, files, form, session)
+    return _joined(read(list(range(len(files))), file_name="__file"), data, keys, files, names)
 
 
 def _hidden(item: S3Object) -> list[str]:
@@ -148,13 +154,8 @@ def _hidden(item: S3Object) -> list[str]:
     ]
 
 
-def _joined(
-    sql: str, data: list[Column], keys: list[Column], files: list[DataFile], form: Format, session: Session
-) -> str:
+def _joined(sql: str, data: list[Column], keys: list[Column], files: list[DataFile], local: list[str]) -> str:
     names = ["__name", *(quote(key.name) for key in keys), *(quote(name) for name in HIDDEN)]
-    local = [file.item.path for file in files]
-    if form.kind != "parquet":
-        local = [str(path) for path in text.local_paths(session, [file.item for file in files])]
     rows = []
     for name, file in zip(local, files, strict=True):
         hidden = [part.rsplit(" AS ", 1)[0] for part in _hidden(file.item)]

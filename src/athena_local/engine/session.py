@@ -54,6 +54,7 @@ class Session:
         self.spool: Path = context.config.spool_dir / f"{context.query_id}-{uuid.uuid4().hex[:8]}"
         self.spool.mkdir(parents=True)
         self.files = S3FileSystem(context.objects, context.statistics)
+        self.names: dict[str, str] = {}  # local file -> the object it is a copy of, for errors
         self._closed = False
         self._on_close: list[Callable[[], None]] = []
         self._enter_running()
@@ -144,7 +145,7 @@ class Session:
         """Return what a DuckDB error means to the one who sent the query."""
         if self.context.cancellation.requested or isinstance(error, duckdb.InterruptException):
             return QueryCancelledError()
-        return errors.translate(error)
+        return errors.translate(error, self.names)
 
     def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the result as Arrow batches; errors during the stream are QueryErrors too."""

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from athena_local.engine.lines import Facts, Prepare
 from athena_local.objects import S3Object
 
 if TYPE_CHECKING:
@@ -31,14 +32,18 @@ class SpoolCache:
         self._sizes: OrderedDict[Path, int] = OrderedDict()
         self._holders: dict[Path, int] = {}
         self._fetching: dict[Path, threading.Lock] = {}
+        self._facts: dict[Path, Facts] = {}
 
-    def fetch(self, objects: ObjectStore, items: list[S3Object]) -> list[Path]:
-        """Return local copies in the order of `items`, each held until `release`."""
+    def fetch(self, objects: ObjectStore, items: list[S3Object], prepare: Prepare) -> list[Path]:
+        """Return local copies in the order of `items`, each prepared once and held until `release`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         if len(items) < 2:
-            return [self._one(objects, item) for item in items]
+            return [self._one(objects, item, prepare) for item in items]
         with ThreadPoolExecutor(DOWNLOADS) as pool:
-            return list(pool.map(lambda item: self._one(objects, item), items))
+            return list(pool.map(lambda item: self._one(objects, item, prepare), items))
+
+    def facts(self, path: Path) -> Facts:
+        return self._facts[path]
 
     def release(self, paths: list[Path]) -> None:
         with self._lock:
@@ -52,10 +57,9 @@ class SpoolCache:
                     total -= self._sizes.pop(path)
                     path.unlink(missing_ok=True)
 
-    def _one(self, objects: ObjectStore, item: S3Object) -> Path:
-        digest = hashlib.sha256(f"{item.path}\0{item.etag}\0{item.size}".encode()).hexdigest()[:32]
-        suffix = "".join(Path(item.path).suffixes[-1:])
-        path = self._directory / (digest + (suffix if suffix in {".gz", ".zst"} else ".txt"))
+    def _one(self, objects: ObjectStore, item: S3Object, prepare: Prepare) -> Path:
+        identity = f"{item.path}\0{item.etag}\0{item.size}\0{prepare.__name__}"
+        path = self._directory / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.txt"
         with self._lock:
             self._holders[path] = self._holders.get(path, 0) + 1
             lock = self._fetching.setdefault(path, threading.Lock())
@@ -63,9 +67,10 @@ class SpoolCache:
             if path not in self._sizes or not path.exists():
                 partial = path.with_suffix(".partial")
                 objects.download(item.path, partial)
+                self._facts[path] = prepare(partial, item.path)
                 partial.replace(path)
         with self._lock:
-            self._sizes[path] = item.size
+            self._sizes[path] = path.stat().st_size
             self._sizes.move_to_end(path)
         return path
 

@@ -119,7 +119,7 @@ def test_hive_json_that_is_none_is_bad_data(
     execute(
         f"create external table j (id int) row format serde 'org.openx.data.jsonserde.JsonSerDe' location '{lake}j/'"
     )
-    with pytest.raises(QueryError, match="HIVE_BAD_DATA: Error parsing JSON"):
+    with pytest.raises(QueryError, match="HIVE_BAD_DATA: Row is not a valid JSON Object"):
         rows("select * from j")
 
 
