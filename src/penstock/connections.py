@@ -6,6 +6,8 @@ boto3 finds AWS and its credentials the usual way.
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -43,16 +45,20 @@ class Connections:
         import boto3
         from botocore.config import Config
 
-        keys = {}
-        if self.access_key:
-            keys = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key}
-        endpoint = self.endpoint_urls.get(service, self.default_endpoint_url)
-        return boto3.client(  # type: ignore[call-overload]
+        retries = {"max_attempts": 5, "mode": "standard"}
+        endpoint = self.endpoint_urls.get(service, self.default_endpoint_url) or None
+        if not self.access_key:
+            config = Config(retries=retries)  # type: ignore[arg-type]
+            return boto3.client(  # type: ignore[call-overload]
+                service, region_name=self.region, endpoint_url=endpoint, config=config
+            )
+        return _session_of_its_own().client(
             service,
             region_name=self.region,
-            endpoint_url=endpoint or None,
-            config=Config(retries={"max_attempts": 5, "mode": "standard"}),
-            **keys,
+            endpoint_url=endpoint,
+            config=Config(retries=retries, proxies={}),  # type: ignore[arg-type]
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
         )
 
     def exports(self) -> dict[str, str]:
@@ -64,6 +70,7 @@ class Connections:
         }
         if self.default_endpoint_url:
             values["AWS_ENDPOINT_URL"] = self.default_endpoint_url
+            values["NO_PROXY"] = values["no_proxy"] = _no_proxy()
         for service, url in sorted(self.endpoint_urls.items()):
             values[f"AWS_ENDPOINT_URL_{service.upper()}"] = url
         if "s3" in self.endpoint_urls:
@@ -77,6 +84,24 @@ class Connections:
         if self.database_url:
             values["DATABASE_URL"] = self.database_url
         return values
+
+
+@functools.cache
+def _session_of_its_own() -> Any:
+    """Return a boto3 session that minds no AWS_PROFILE: with the local stack's keys there is none to find."""
+    import boto3
+    import botocore.session
+
+    return boto3.Session(
+        botocore_session=botocore.session.Session(session_vars={"profile": (None, [], None, None)})
+    )
+
+
+def _no_proxy() -> str:
+    """Return what no proxy is asked for: what the shell says, and this machine."""
+    given = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    hosts = [host for host in given.split(",") if host]
+    return ",".join([*hosts, *(host for host in ("127.0.0.1", "localhost") if host not in hosts)])
 
 
 def connect(settings: Settings, report: Callable[[str], None] | None = None) -> Connections:

@@ -155,8 +155,10 @@ def _environ(connections: Connections) -> dict[str, str]:
             for source in LANDED_DATABASES
         },
     }
+    # a profile that is not there stops boto3, even where it is given keys
+    ignored = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} if connections.access_key else set()
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in ignored},
         **connections.exports(),
         **names,
         **postgres_variables(connections.database_url),

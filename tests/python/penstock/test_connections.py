@@ -69,3 +69,35 @@ def test_exports_aws_leave_pyiceberg_alone() -> None:
     exports = Connections(environment("dev", "123456789012"), "us-east-2").exports()
 
     assert not [name for name in exports if name.startswith("PYICEBERG")]
+
+
+def test_client_local_is_reached_whatever_profile_and_proxy_the_shell_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    local = Connections(
+        environment("local"), "us-east-2", default_endpoint_url="http://127.0.0.1:1", access_key="test"
+    )
+
+    client = local.client("s3")
+
+    assert client.meta.endpoint_url == "http://127.0.0.1:1"
+    assert client._endpoint.http_session._proxy_config.proxy_url_for("http://127.0.0.1:1") is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("", "127.0.0.1,localhost"), ("a.b", "a.b,127.0.0.1,localhost")]
+)
+def test_exports_local_go_round_a_proxy(monkeypatch: pytest.MonkeyPatch, before: str, after: str) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", before)
+    local = Connections(environment("local"), "us-east-2", default_endpoint_url="http://127.0.0.1:1")
+
+    exports = local.exports()
+
+    assert (exports["NO_PROXY"], exports["no_proxy"]) == (after, after)
+    monkeypatch.setenv("NO_PROXY", after)
+    assert local.exports()["NO_PROXY"] == after
+    assert "NO_PROXY" not in Connections(environment("dev", "123456789012"), "us-east-2").exports()
