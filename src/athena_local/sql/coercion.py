@@ -46,6 +46,13 @@ def common_type(left: Type, right: Type) -> Type:
     return None
 
 
+def incomparable(left: Type, right: Type) -> bool:
+    """Whether two known types are of different families; what is not known is taken as fitting."""
+    if left is None or right is None or "unknown" in {left.base, right.base}:
+        return False
+    return family(left) != family(right)
+
+
 def family(kind: AthenaType) -> str:
     if kind.is_numeric:
         return "number"

@@ -18,6 +18,7 @@ from athena_local.errors import QueryError
 from athena_local.sql import ddl, statements
 from athena_local.sql.dialect import AthenaSQL
 from athena_local.sql.lexer import Cursor, Token, string_value, syntax_error, tokenize
+from athena_local.sql.places import remember_text
 from athena_local.sql.statements import Statement, TableName
 
 logging.getLogger("sqlglot").setLevel(
@@ -339,7 +340,9 @@ def _sqlglot(cursor: Cursor, into_expression: bool = False) -> Any:
     padded = head + cursor.text[start:end]
     try:
         if into_expression:
-            return sqlglot.parse_one(padded, dialect=AthenaSQL, into=exp.Condition)
+            tree = sqlglot.parse_one(padded, dialect=AthenaSQL, into=exp.Condition)
+            remember_text(tree, padded)
+            return tree
         trees = sqlglot.parse(padded, dialect=AthenaSQL)
     except ParseError as error:
         raise _parse_error(error) from None
@@ -347,6 +350,7 @@ def _sqlglot(cursor: Cursor, into_expression: bool = False) -> Any:
         raise cursor.error("<query>") from None
     if len(trees) != 1 or trees[0] is None or isinstance(trees[0], exp.Command):
         raise cursor.error("<query>")
+    remember_text(trees[0], padded)
     return trees[0]
 
 

@@ -37,7 +37,7 @@ class Relation:
 class Scope:
     relations: list[Relation] = field(default_factory=list)
     parent: Scope | None = None
-    merged: set[str] = field(default_factory=set)
+    merged: list[str] = field(default_factory=list)  # by USING, in the order that a star shows them
     overlay: dict[str, tuple[exp.Expression, AthenaType | None]] = field(default_factory=dict)
     lambdas: dict[str, AthenaType | None] = field(default_factory=dict)
 

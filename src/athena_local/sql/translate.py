@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import duckdb
 from sqlglot import exp
 
+from athena_local.errors import QueryError
 from athena_local.sql.dialect import DuckDBText
 from athena_local.sql.queries import Queries
-from athena_local.sql.scope import Scope
+from athena_local.sql.scope import Scope, position_of
 from athena_local.types import AthenaType, Column, from_duckdb, quote
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def translate(session: Session, query: exp.Expression) -> Translated:
         bound = session.connection.sql(sql)
         kinds = list(bound.types) if bound is not None else []
     except duckdb.Error as error:
-        raise session.error(error) from error
+        raise _placed(session.error(error), query) from error
     columns, casts, changed = [], [], False
     for output, kind in zip(outputs, kinds, strict=True):
         actual = from_duckdb(kind)
@@ -57,6 +58,20 @@ def translate(session: Session, query: exp.Expression) -> Translated:
         if isinstance(tree, exp.Query) and tree.args.get("order"):
             sql = _ordered_outside(tree, casts)
     return Translated(sql, columns)
+
+
+def _placed(error: Exception, query: exp.Expression) -> Exception:
+    """Give DuckDB's word on a column that is not grouped the place of that column."""
+    if isinstance(error, QueryError) and error.code == "EXPRESSION_NOT_AGGREGATE" and error.position is None:
+        name = error.text.split("'")[1].lower()
+        for column in query.find_all(exp.Column, bfs=False):
+            if (
+                column.name.lower() == name
+                and position_of(column)
+                and not column.find_ancestor(exp.Anonymous)
+            ):
+                return QueryError(error.code, error.text, position=position_of(column))
+    return error
 
 
 def _ordered_outside(tree: exp.Expression, casts: list[str]) -> str:

@@ -169,8 +169,40 @@ def test_select_columns_carry_athenas_names_and_types(execute: Callable[..., Any
             "select length(5)",
             "FUNCTION_NOT_FOUND: line 1:8: Unexpected parameters (integer) for function length",
         ),
-        ("select 1 = 'a'", "TYPE_MISMATCH: line 1:8: Cannot apply operator: integer = varchar"),
-        ("select a, count(*) from (select 1 a)", "EXPRESSION_NOT_AGGREGATE: 'a' must be an aggregate"),
+        ("select 1 = 'a'", "TYPE_MISMATCH: line 1:10: Cannot apply operator: integer = varchar(1)"),
+        ("select (1 + 2) >\n 'ab'", "TYPE_MISMATCH: line 1:16: Cannot apply operator: integer < varchar(2)"),
+        ("select 1 - -2 - 'a'", "TYPE_MISMATCH: line 1:15: Cannot apply operator: integer - varchar(1)"),
+        ("select lower('a') <> 1", "TYPE_MISMATCH: line 1:19: Cannot apply operator: varchar = integer"),
+        (
+            "select 1 is distinct from 'a'",
+            "TYPE_MISMATCH: line 1:10: Cannot check if integer is distinct from varchar(1)",
+        ),
+        (
+            "select 1 between 'a' and 'bc'",
+            "TYPE_MISMATCH: line 1:10: Cannot check if integer is BETWEEN varchar(1) and varchar(2)",
+        ),
+        (
+            "select 'a' like 5",
+            "TYPE_MISMATCH: line 1:17: Pattern for LIKE expression must evaluate to a varchar (actual: integer)",
+        ),
+        (
+            "select case 1 when 'a' then 2 end",
+            "TYPE_MISMATCH: line 1:20: CASE operand type does not match WHEN clause operand type: integer vs varchar(1)",
+        ),
+        (
+            "select 1 in (2, 'a')",
+            "TYPE_MISMATCH: line 1:17: IN value and list items must be the same type or coercible to a common type."
+            " Cannot find common type between integer and varchar",
+        ),
+        (
+            "select 1 where count(*) > 1",
+            "EXPRESSION_NOT_SCALAR: line 1:16: WHERE clause cannot contain aggregations, window functions or grouping"
+            " operations: [count(*)]",
+        ),
+        (
+            "select a, count(*) from (select 1 a)",
+            "EXPRESSION_NOT_AGGREGATE: line 1:8: 'a' must be an aggregate",
+        ),
         (
             "select 1 union all select 'a'",
             "TYPE_MISMATCH: line 1:27: column 1 in UNION query has incompatible types",
@@ -192,6 +224,29 @@ def test_select_mistake_ends_in_athenas_error(rows: Rows, sql: str, message: str
     with pytest.raises(QueryError) as caught:
         rows(sql)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select a.x, b.y, c.z from ({a} join {b} on a.x = b.x) join {c} on b.y = c.y", [(1, 10, 5)]),
+        ("select * from ({a} join {b} using (x)) left join {c} using (y)", [(10, 1, 5), (20, 2, None)]),
+        ("select a.x, z from {a} left join ({b} join {c} on b.y = c.y) on a.x = b.x", [(1, 5), (2, None)]),
+        ("select count(*) from (({a} cross join {b})) cross join {c}", [(4,)]),
+    ],
+)
+def test_select_join_in_parentheses_keeps_its_names(
+    rows: Rows, sql: str, expected: list[tuple[Any, ...]]
+) -> None:
+    with_ = "with a as (select * from (values 1, 2) t(x)), b as (select * from (values (1, 10), (2, 20)) t(x, y)),"
+    with_ += " c as (select * from (values (10, 5)) t(y, z)) "
+    assert sorted(rows(with_ + sql.format(a="a", b="b", c="c")), key=str) == expected
+
+
+def test_select_join_in_parentheses_sees_nothing_outside_them(rows: Rows) -> None:
+    sql = "with a as (select 1 x) select 1 from a join (a b join a c on a.x = c.x) on true"
+    with pytest.raises(QueryError, match=r"COLUMN_NOT_FOUND: line 1:62: Column 'a\.x' cannot be resolved"):
+        rows(sql)
 
 
 def test_select_parameters_fill_in_the_order_of_the_text(rows: Rows) -> None:

@@ -25,7 +25,7 @@ def array(build: Expressions, node: exp.Array, scope: Scope) -> Typed:
     parts = build.all(node.expressions, scope)
     kind = same_type(
         [(part.type, source) for part, source in zip(parts, node.expressions, strict=True)],
-        "All ARRAY elements must be the same type",
+        "All ARRAY elements",
     )
     holes = ", ".join(f"{{{index}}}" for index in range(len(parts)))
     return Typed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -38,6 +39,24 @@ def expect_boolean(part: Typed, source: exp.Expression) -> None:
         raise QueryError("TYPE_MISMATCH", text, position=position_of(source))
 
 
+def shown(kind: Type, node: exp.Expression) -> str:
+    """Return a type as Trino names it in an error: a literal's text has its length."""
+    if isinstance(node, exp.Literal) and node.is_string:
+        return f"varchar({len(node.name)})"
+    return str(kind) if kind is not None else "unknown"
+
+
+def no_common_type(
+    what: str, types: Sequence[Type], left: Type, right: Type, node: exp.Expression
+) -> QueryError:
+    distinct = ", ".join(dict.fromkeys(str(kind) for kind in types if kind is not None))
+    text = (
+        f"{what} must be the same type or coercible to a common type. Cannot find common type between"
+        f" {left} and {right}, all types (without duplicates): [{distinct}]"
+    )
+    return QueryError("TYPE_MISMATCH", text, position=position_of(node))
+
+
 def same_type(types: list[tuple[Type, exp.Expression]], text: str) -> Type:
     result: Type = UNKNOWN
     for kind, source in types:
@@ -45,7 +64,7 @@ def same_type(types: list[tuple[Type, exp.Expression]], text: str) -> Type:
             return None
         assert result is not None
         if "unknown" not in {kind.base, result.base} and family(kind) != family(result):
-            raise QueryError("TYPE_MISMATCH", f"{text}: {result} vs {kind}", position=position_of(source))
+            raise no_common_type(text, [item for item, _ in types], result, kind, source)
         result = common_type(result, kind)
         if result is None:
             return None

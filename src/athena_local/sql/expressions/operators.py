@@ -8,10 +8,11 @@ from sqlglot import exp
 
 from athena_local.engine.errors import raising
 from athena_local.errors import QueryError
-from athena_local.sql.coercion import TIME_FAMILY, Type, as_decimal, common_type, family
+from athena_local.sql.coercion import TIME_FAMILY, Type, as_decimal, common_type, incomparable
 from athena_local.sql.dialect import Text
-from athena_local.sql.expressions.operands import expect_boolean, operand
+from athena_local.sql.expressions.operands import expect_boolean, operand, shown
 from athena_local.sql.functions import DAY_TO_SECOND
+from athena_local.sql.places import operator_position
 from athena_local.sql.scope import Scope, Typed, position_of
 from athena_local.types import (
     BOOLEAN,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 
 COMPARISONS = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
+# Trino has three comparisons to look up a type for; the others are told in their words
+_CHECKED_AS = {"<>": "=", ">": "<", ">=": "<="}
 ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 
 
@@ -63,17 +66,17 @@ def negative(build: Expressions, node: exp.Neg, scope: Scope) -> Typed:
 def compare(build: Expressions, node: Any, scope: Scope) -> Typed:
     left, right = build.translate(node.this, scope), build.translate(node.expression, scope)
     sign = COMPARISONS[type(node)]
-    check_comparable(left.type, right.type, sign, node)
+    check_comparable(left.type, right.type, _CHECKED_AS.get(sign, sign), node)
     text = f"({{0}} {sign} {{1}})"
     return Typed(Text(this=text, expressions=[operand(left.node), operand(right.node)]), BOOLEAN)
 
 
-def check_comparable(left: Type, right: Type, sign: str, node: exp.Expression) -> None:
-    if left is None or right is None or "unknown" in {left.base, right.base}:
-        return
-    if family(left) != family(right):
+def check_comparable(left: Type, right: Type, sign: str, node: Any) -> None:
+    if incomparable(left, right):
         raise QueryError(
-            "TYPE_MISMATCH", f"Cannot apply operator: {left} {sign} {right}", position=position_of(node)
+            "TYPE_MISMATCH",
+            f"Cannot apply operator: {shown(left, node.this)} {sign} {shown(right, node.expression)}",
+            position=operator_position(node),
         )
 
 
@@ -85,7 +88,7 @@ def arithmetic(build: Expressions, node: Any, scope: Scope) -> Typed:
     return Typed(Text(this=_arithmetic_text(left.type, right.type, sign, kind), expressions=operands), kind)
 
 
-def arithmetic_type(left: Type, right: Type, sign: str, node: exp.Expression) -> Type:
+def arithmetic_type(left: Type, right: Type, sign: str, node: Any) -> Type:
     if left is None or right is None:
         return None
     bases = {left.base, right.base}
@@ -106,7 +109,9 @@ def arithmetic_type(left: Type, right: Type, sign: str, node: exp.Expression) ->
     if sign == "-" and bases <= TIME_FAMILY:
         return DAY_TO_SECOND
     raise QueryError(
-        "TYPE_MISMATCH", f"Cannot apply operator: {left} {sign} {right}", position=position_of(node)
+        "TYPE_MISMATCH",
+        f"Cannot apply operator: {shown(left, node.this)} {sign} {shown(right, node.expression)}",
+        position=operator_position(node),
     )
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from athena_local.errors import QueryError
-from athena_local.sql.coercion import Type, family
+from athena_local.sql.coercion import Type, incomparable
 from athena_local.sql.dialect import Text
-from athena_local.sql.expressions.operands import operand, refuse
-from athena_local.sql.expressions.operators import check_comparable
+from athena_local.sql.expressions.operands import no_common_type, operand, refuse, shown
+from athena_local.sql.places import operator_position
 from athena_local.sql.scope import Scope, Typed, position_of
 from athena_local.types import (
     BOOLEAN,
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 def between(build: Expressions, node: exp.Between, scope: Scope) -> Typed:
     value, low, high = build.all([node.this, node.args["low"], node.args["high"]], scope)
     for bound in (low, high):
-        if value.type is None or bound.type is None or "unknown" in {value.type.base, bound.type.base}:
-            continue
-        if family(value.type) != family(bound.type):
-            text = f"Cannot check if {value.type} is BETWEEN {low.type} and {high.type}"
-            raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
+        if incomparable(value.type, bound.type):
+            bounds = f"{shown(low.type, node.args['low'])} and {shown(high.type, node.args['high'])}"
+            text = f"Cannot check if {shown(value.type, node.this)} is BETWEEN {bounds}"
+            raise QueryError("TYPE_MISMATCH", text, position=operator_position(node))
     nodes = [operand(item.node) for item in (value, low, high)]
     return Typed(Text(this="({0} BETWEEN {1} AND {2})", expressions=nodes), BOOLEAN)
 
@@ -41,21 +40,26 @@ def in_(build: Expressions, node: exp.In, scope: Scope) -> Typed:
         inner = query.this if isinstance(query, exp.Subquery) else query
         tree, types = build.subquery(inner, scope)
         if len(types) == 1:
-            check_in(value.type, types[0], node, "value and result of subquery must be of the same type")
+            check_in(
+                value.type,
+                types[0],
+                node,
+                "value and result of subquery must be of the same type for IN expression",
+            )
         return Typed(Text(this="({0} IN ({1}))", expressions=[operand(value.node), tree]), BOOLEAN)
     items = build.all(node.expressions, scope)
-    for item in items:
-        check_in(value.type, item.type, node, "IN value and list items must be the same type")
+    types = [value.type, *(item.type for item in items)]
+    for item, source in zip(items, node.expressions, strict=True):
+        if incomparable(value.type, item.type):
+            raise no_common_type("IN value and list items", types, value.type, item.type, source)
     holes = ", ".join(f"{{{index + 1}}}" for index in range(len(items)))
     nodes = [operand(value.node), *(item.node for item in items)]
     return Typed(Text(this=f"({{0}} IN ({holes}))", expressions=nodes), BOOLEAN)
 
 
 def check_in(left: Type, right: Type, node: exp.Expression, text: str) -> None:
-    if left is None or right is None or "unknown" in {left.base, right.base}:
-        return
-    if family(left) != family(right):
-        raise QueryError("TYPE_MISMATCH", f"{text}: {left} vs {right}", position=position_of(node))
+    if incomparable(left, right):
+        raise QueryError("TYPE_MISMATCH", f"{text}: {left} vs {right}", position=operator_position(node))
 
 
 def is_(build: Expressions, node: exp.Is, scope: Scope) -> Typed:
@@ -68,18 +72,26 @@ def is_(build: Expressions, node: exp.Is, scope: Scope) -> Typed:
 
 def distinct_from(build: Expressions, node: Any, scope: Scope) -> Typed:
     left, right = build.translate(node.this, scope), build.translate(node.expression, scope)
-    check_comparable(left.type, right.type, "IS DISTINCT FROM", node)
+    check_distinguishable(left.type, right.type, node)
     word = "IS DISTINCT FROM" if isinstance(node, exp.NullSafeNEQ) else "IS NOT DISTINCT FROM"
     nodes = [operand(left.node), operand(right.node)]
     return Typed(Text(this=f"({{0}} {word} {{1}})", expressions=nodes), BOOLEAN)
 
 
+def check_distinguishable(left: Type, right: Type, node: Any) -> None:
+    if not incomparable(left, right):
+        return
+    text = f"Cannot check if {shown(left, node.this)} is distinct from {shown(right, node.expression)}"
+    raise QueryError("TYPE_MISMATCH", text, position=operator_position(node))
+
+
 def like(build: Expressions, node: exp.Like, scope: Scope) -> Typed:
     left, right = build.translate(node.this, scope), build.translate(node.expression, scope)
-    for item in (left, right):
+    sides = ((left, node.this, "Left side of"), (right, node.expression, "Pattern for"))
+    for item, source, side in sides:
         if item.type is not None and item.type.base not in {"varchar", "char", "unknown"}:
-            text = f"Left side of LIKE expression must evaluate to a varchar (actual: {item.type})"
-            raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
+            text = f"{side} LIKE expression must evaluate to a varchar (actual: {item.type})"
+            raise QueryError("TYPE_MISMATCH", text, position=position_of(source))
     nodes = [operand(left.node), operand(right.node)]
     return Typed(Text(this="({0} LIKE {1})", expressions=nodes), BOOLEAN)
 

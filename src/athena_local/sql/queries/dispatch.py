@@ -74,7 +74,7 @@ class Queries:
 
     def from_item(
         self, node: exp.Expression, scope: Scope, conjuncts: list[exp.Expression]
-    ) -> tuple[exp.Expression, Relation]:
+    ) -> tuple[exp.Expression, list[Relation]]:
         return relations.from_item(self, node, scope, conjuncts)
 
     def fresh(self) -> str:

@@ -26,8 +26,8 @@ def add_from(build: Queries, node: exp.Select, scope: Scope, select: exp.Select)
         return
     conjuncts = where_conjuncts(node)
     outer_joined = any((join.side or "").upper() in {"RIGHT", "FULL"} for join in joins)
-    tree, relation = from_item(build, from_.this, scope, [] if outer_joined else conjuncts)
-    scope.relations.append(relation)
+    tree, relations = from_item(build, from_.this, scope, [] if outer_joined else conjuncts)
+    scope.relations += relations
     joined: list[exp.Expression] = []
     for inner in from_.this.args.get("joins") or []:
         joined.append(add_join(build, inner, scope, []))
@@ -41,8 +41,17 @@ def add_from(build: Queries, node: exp.Select, scope: Scope, select: exp.Select)
 
 def from_item(
     build: Queries, node: exp.Expression, scope: Scope, conjuncts: list[exp.Expression]
+) -> tuple[exp.Expression, list[Relation]]:
+    """Translate one FROM item; one that is a join in parentheses shows several relations."""
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table | exp.Subquery):
+        return parenthesised(build, node, scope, conjuncts)
+    tree, relation = single_item(build, node, scope, conjuncts)
+    return tree, [relation]
+
+
+def single_item(
+    build: Queries, node: exp.Expression, scope: Scope, conjuncts: list[exp.Expression]
 ) -> tuple[exp.Expression, Relation]:
-    """Translate one FROM item."""
     if isinstance(node, exp.Table):
         return table_item(build, node, conjuncts)
     alias_node = node.args.get("alias")
@@ -57,8 +66,6 @@ def from_item(
             raise not_athena("LATERAL", node)
         return derived(build, node.this.this, scope, alias, columns, node, lateral=True)
     if isinstance(node, exp.Subquery):
-        if isinstance(node.this, exp.Table):
-            return parenthesised_join(build, node, scope, conjuncts)
         return derived(
             build, node.this, Scope(parent=scope.parent), alias, columns, node, node.args.get("sample")
         )
@@ -67,15 +74,26 @@ def from_item(
     raise not_athena(node.sql(dialect=AthenaSQL)[:40], node)
 
 
-def parenthesised_join(
+def parenthesised(
     build: Queries, node: exp.Subquery, scope: Scope, conjuncts: list[exp.Expression]
-) -> tuple[exp.Expression, Relation]:
-    if node.this.args.get("joins"):
-        raise QueryError("NOT_SUPPORTED", "Parenthesised joins are not supported", position=position_of(node))
-    table = node.this.copy()
-    if node.args.get("alias"):
-        table.set("alias", node.args["alias"].copy())
-    return from_item(build, table, scope, conjuncts)
+) -> tuple[exp.Expression, list[Relation]]:
+    """Translate `(a JOIN b ON …)`: conditions inside see only what is inside, names stay usable outside."""
+    first, joins = node.this, node.this.args.get("joins") or []
+    alias = node.args.get("alias")
+    if not joins:
+        item = first.copy()
+        if alias:
+            item.set("alias", alias.copy())
+        return from_item(build, item, scope, conjuncts)
+    if alias:
+        text = "An alias on a join in parentheses is not supported"
+        raise QueryError("NOT_SUPPORTED", text, position=position_of(node))
+    inner = Scope(parent=scope.parent)
+    tree, relations = from_item(build, first, inner, [])
+    inner.relations += relations
+    parts = [tree, *(add_join(build, join, inner, []) for join in joins)]
+    scope.merged = [*scope.merged, *inner.merged]
+    return Text(this=f"({' '.join(part.sql(dialect=DuckDBText) for part in parts)})"), inner.relations
 
 
 def derived(

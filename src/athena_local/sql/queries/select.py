@@ -11,7 +11,7 @@ from athena_local.sql.dialect import Text
 from athena_local.sql.expressions.windows import window
 from athena_local.sql.queries.ordering import tail
 from athena_local.sql.queries.relations import add_from
-from athena_local.sql.queries.shared import column, expect_boolean, not_athena, unique
+from athena_local.sql.queries.shared import column, expect_boolean, not_athena, refuse_aggregates, unique
 from athena_local.sql.scope import Output, Relation, Scope, Typed, position_of
 from athena_local.types import quote
 
@@ -26,6 +26,7 @@ def translate_select(build: Queries, node: exp.Select, outer: Scope) -> tuple[ex
     add_from(build, node, scope, select)
     where = node.args.get("where")
     if where is not None:
+        refuse_aggregates(where.this, "WHERE clause")
         condition = build.expressions.translate(where.this, scope)
         expect_boolean(condition, where.this, "WHERE")
         select.set("where", exp.Where(this=condition.node))
@@ -101,7 +102,7 @@ def expand_star(item: exp.Expression, scope: Scope) -> list[tuple[str, Typed]]:
     ordered = [
         (relation, output) for relation in scope.relations for output in relation.outputs if not output.hidden
     ]
-    for relation, output in sorted(ordered, key=lambda pair: pair[1].name.lower() not in scope.merged):
+    for relation, output in sorted(ordered, key=lambda pair: _place(pair[1].name, scope.merged)):
         name = output.name.lower()
         if name in scope.merged:
             if name not in merged:
@@ -166,3 +167,7 @@ def _derived_name(item: exp.Expression, index: int) -> str:
     if isinstance(item, exp.Dot):
         return str(item.expression.name)
     return f"_col{index}"
+
+
+def _place(name: str, merged: list[str]) -> int:
+    return merged.index(name.lower()) if name.lower() in merged else len(merged)

@@ -8,6 +8,8 @@ from sqlglot import exp
 
 from athena_local.errors import QueryError
 from athena_local.sql.coercion import Type
+from athena_local.sql.dialect import AthenaSQL
+from athena_local.sql.functions import FUNCTIONS
 from athena_local.sql.scope import Output, Typed, position_of
 
 if TYPE_CHECKING:
@@ -57,3 +59,14 @@ def not_athena(what: str, node: Any) -> QueryError:
     return QueryError(
         "SYNTAX_ERROR", f"mismatched input: {what} is not Athena SQL", position=position_of(node)
     )
+
+
+def refuse_aggregates(node: exp.Expression, clause: str) -> None:
+    """Refuse aggregates and windows where rows are not grouped yet; those of a nested query are its own."""
+    item: Any
+    for item in node.walk(prune=lambda inner: isinstance(inner, exp.Query)):
+        name = item.name.lower() if isinstance(item, exp.Anonymous) else ""
+        if isinstance(item, exp.Window) or (name in FUNCTIONS and FUNCTIONS[name].aggregate):
+            shown = item.sql(dialect=AthenaSQL).lower()
+            text = f"{clause} cannot contain aggregations, window functions or grouping operations: [{shown}]"
+            raise QueryError("EXPRESSION_NOT_SCALAR", text, position=position_of(item))
