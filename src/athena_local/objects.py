@@ -6,18 +6,25 @@ them, mean the same.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
 from athena_local.errors import QueryError
 
 if TYPE_CHECKING:
     from athena_local.config import Config
 
+# One GET of 56 MB takes 0.15 s from the local S3 and ranges 0.45 s, since each range there reads the whole object
+STREAM_BYTES = 256 * 1024**2
+COPY_BYTES = 1024**2
 DELETE_BATCH_KEYS = 1000  # DeleteObjects' own limit
 
 
@@ -112,8 +119,16 @@ class ObjectStore:
         return body
 
     def download(self, path: str, to: Path) -> None:
+        """Copy an object to a file: in one stream up to `STREAM_BYTES`, above it by ranges side by side."""
         bucket, key = split_path(path)
-        self.client.download_file(bucket, key, str(to))
+        answer = self.client.get_object(Bucket=bucket, Key=key)
+        with answer["Body"] as body:
+            if answer["ContentLength"] <= STREAM_BYTES:
+                with contextlib.suppress(IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                    with to.open("wb") as file:
+                        shutil.copyfileobj(body, file, COPY_BYTES)
+                    return
+        self.client.download_file(bucket, key, str(to))  # it tries broken ranges again
 
     def write(self, path: str, body: bytes) -> None:
         bucket, key = split_path(path)

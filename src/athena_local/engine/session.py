@@ -1,6 +1,6 @@
 """One query's DuckDB: locked down, S3 mounted, bytes counted, stopped when the query is cancelled.
 
-The only module that makes a DuckDB connection or reads DuckDB's errors. Text that reaches `execute` was generated here,
+The only module that uses a DuckDB connection or reads DuckDB's errors. Text that reaches `execute` was generated here,
 never submitted: statements are parsed as Athena's and translated first. It refuses local files outside its own spool,
 extensions, and changes of its own configuration.
 """
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from athena_local.engine import errors
+from athena_local.engine import errors, pool
 from athena_local.engine.s3fs import S3FileSystem
 from athena_local.errors import QueryCancelledError
 from athena_local.types import Column, quote
@@ -58,7 +58,7 @@ class Session:
         self._closed = False
         self._on_close: list[Callable[[], None]] = []
         self._enter_running()
-        self.connection = duckdb.connect(":memory:")
+        self.connection = pool.take()
         self._lock_down()
         context.cancellation.on_cancel(self._interrupt)
 
@@ -79,6 +79,7 @@ class Session:
         global _running
         with _running_lock:
             _running -= 1
+        pool.refill()
 
     def on_close(self, callback: Callable[[], None]) -> None:
         self._on_close.append(callback)

@@ -92,10 +92,9 @@ def _csv(form: Format, data: list[Column], sources: Sources, quoting: str, file_
     named = f", filename = {literal(file_name)}" if file_name else ""
     long = sources.longest_line > lines.USUAL_LINE_BYTES
     size = f", buffer_size = {2 * sources.longest_line + 4}, parallel = false" if long else ""
-    errors = " ignore_errors = true," if form.kind == "opencsv" else ""
     return (
         f"read_csv({sources.files()}, columns = {{{names}}}, auto_detect = false, header = false, skip = {form.skip_lines},"
-        f" delim = {literal(form.delimiter)}, {quoting}, null_padding = true, strict_mode = false,{errors}"
+        f" delim = {literal(form.delimiter)}, {quoting}, null_padding = true, strict_mode = false,"
         f" max_line_size = {sources.longest_line + 2}{size}{named})"
     )
 

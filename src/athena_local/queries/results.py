@@ -7,8 +7,11 @@ room, because clients fetch a result right after it is made; S3 is the truth and
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 LOCAL_COPIES_BYTES = 1024**3  # of all kept result files together; below it paging reads no S3
 SINGLE_PUT_BYTES = 4 * 1024**2  # smaller results go up in one request, larger ones in parts
+METADATA_WRITERS = 8  # at once; each write is one small request, made while the rows go up
 PAGE_READ_BYTES = 256 * 1024  # what one page reads first; doubled until it holds the rows asked for
 
 COUNTED = {"CREATE_TABLE_AS_SELECT", "INSERT", "MERGE", "DELETE", "UPDATE"}
@@ -55,6 +59,7 @@ class ResultStore:
         self._directory = directory
         self._copies: OrderedDict[str, int] = OrderedDict()  # query id -> size, least recently made first
         self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(METADATA_WRITERS, thread_name_prefix="metadata")
         directory.mkdir(parents=True, exist_ok=True)
 
     def store(self, query_id: str, location: str, result: StatementResult) -> StoredResult:
@@ -76,21 +81,36 @@ class ResultStore:
                     for line in result.lines or ():
                         file.write(csvtext.write_row([line]))
                 size = file.tell()
-            self._upload(path, size, location)
+            with self._writing_metadata(query_id, location, columns):
+                self._upload(path, size, location)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        if columns:
-            self._objects.write(f"{location}.metadata", metadata_file(query_id, columns))
         self._keep(query_id, size)
         return StoredResult(columns, 0, None, rows, size)
 
     def _store_counts(self, query_id: str, location: str, result: StatementResult) -> StoredResult:
         manifest = f"{location}-manifest.csv"
-        self._objects.write(manifest, "".join(f"{path}\n" for path in result.manifest).encode())
         columns = [column_info(_ROWS_COLUMN)]
-        self._objects.write(f"{location}.metadata", metadata_file(query_id, columns))
+        with self._writing_metadata(query_id, location, columns):
+            self._objects.write(manifest, "".join(f"{path}\n" for path in result.manifest).encode())
         return StoredResult(columns, result.update_count or 0, manifest, result.update_count or 0, 0)
+
+    @contextlib.contextmanager
+    def _writing_metadata(
+        self, query_id: str, location: str, columns: list[dict[str, Any]]
+    ) -> Iterator[None]:
+        """Write the metadata beside what happens inside; both are there when it ends, or its error is raised."""
+        if not columns:
+            yield
+            return
+        body = metadata_file(query_id, columns)
+        writing = self._pool.submit(self._objects.write, f"{location}.metadata", body)
+        try:
+            yield
+        finally:
+            wait([writing])
+        writing.result()
 
     def _upload(self, path: Path, size: int, location: str) -> None:
         if location.endswith(".txt"):

@@ -133,3 +133,12 @@ def test_json_malformed_line_is_a_row_of_nulls_when_the_table_ignores_it(
     form = f"{OPENX} with serdeproperties ('ignore.malformed.json'='true')"
     table(b'{"id": 1}\n{"id": \n', "id int", form)
     assert sorted(rows("select * from t"), key=str) == [(1,), (None,)]
+
+
+def test_open_csv_line_break_in_quotes_is_an_error_and_no_lost_row(
+    rows: Rows, table: Callable[..., str]
+) -> None:
+    form = "row format serde 'org.apache.hadoop.hive.serde2.OpenCSVSerde'"
+    table(b'1,"x\ny"\n2,z\n', "a string, b string", form)
+    with pytest.raises(QueryError, match="HIVE_BAD_DATA: Error reading text file: "):
+        rows("select * from t")
