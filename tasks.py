@@ -251,7 +251,7 @@ def check(_: Context) -> None:
     quality.check()
 
 
-@task(positional=["arguments"], optional=["arguments"], help={"arguments": "Passed on to pytest."})
+@task(help={"arguments": "Passed on to pytest, quoted as for a shell."})
 @told
 def test(_: Context, arguments: str = "") -> None:  # noqa: PT028
     """Run every test that needs no outside service: pytest, and dbt's own tests on an embedded stack of its own."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +13,7 @@ from pathlib import Path
 
 from penstock.errors import PenstockError
 
-# ru_maxrss is in kB on Linux and in bytes on macOS (getrusage(2) of each)
-_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+# Memory is sampled: getrusage's maximum counts what the parent held at the moment it forked, which may be far more.
 SAMPLE_SECONDS = 0.02
 
 
@@ -35,23 +32,23 @@ def command(
     Raises: PenstockError with the command's own words when it fails.
     """
     started = time.perf_counter()
-    with subprocess.Popen(
-        arguments,
-        env=env,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - started
+    with (
+        subprocess.Popen(
+            arguments,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+        peak_of(process.pid) as peak,
+    ):
+        output, _ = process.communicate()
+        seconds = time.perf_counter() - started
     if process.returncode:
         raise PenstockError(f"{arguments[0]} ended with {process.returncode}:\n{output}")
-    return Took(seconds, usage.ru_maxrss * _MAXRSS_BYTES, output)
+    return Took(seconds, peak[0], output)
 
 
 @contextmanager
