@@ -105,7 +105,8 @@ class StatementResult:
 
     rows:   `columns` and `batches` (a stream of Arrow record batches whose values are still typed; `queries/results.py`
             renders each value to Athena's text). SELECT, EXPLAIN, and DML.
-    lines:  `lines`, the tab-separated text of a UTILITY or DDL statement (SHOW, DESCRIBE); empty for CREATE, DROP …
+    lines:  `lines`, the tab-separated text of a UTILITY or DDL statement (SHOW, DESCRIBE), with `columns` that name
+            its parts; both empty for CREATE, DROP …
     counts: `update_count` for CTAS, INSERT, MERGE, UPDATE, DELETE; with `manifest` = s3:// paths of the files written.
     """
 

@@ -9,7 +9,7 @@ from urllib.parse import quote as percent
 
 from athena_local import iceberg
 from athena_local.catalog import EntityNotFoundError
-from athena_local.context import StatementResult
+from athena_local.context import ResultColumn, StatementResult
 from athena_local.engine import hive
 from athena_local.errors import QueryError
 from athena_local.sql import statements as s
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from athena_local.engine.session import Session
 
 Record = dict[str, Any]
+
+# What Athena calls the answer's columns. Each row is one cell of text all the same, tabs between its parts.
+_NAMES = {
+    "databases": ("database_name",),
+    "tables": ("tab_name",),
+    "views": ("views",),
+    "columns": ("field",),
+    "partitions": ("partition",),
+    "create_table": ("createtab_stmt",),
+    "create_view": ("create_view_stmt",),
+    "tblproperties": ("prpt_name", "prpt_value"),
+}
+_DESCRIBED = ("col_name", "data_type", "comment")
 _WIDTH = 20  # Hive pads every cell of DESCRIBE to this
 
 
@@ -35,7 +48,11 @@ def show(session: Session, statement: s.Show) -> StatementResult:
         "create_view": _create_view,
         "tblproperties": _properties,
     }[statement.kind]
-    return StatementResult(lines=handler(session, statement))
+    return _lines(_NAMES[statement.kind], handler(session, statement))
+
+
+def _lines(names: tuple[str, ...], lines: list[str]) -> StatementResult:
+    return StatementResult([ResultColumn(name, "string") for name in names], lines=lines)
 
 
 def _matcher(pattern: str | None) -> re.Pattern[str]:
@@ -187,7 +204,7 @@ def describe(session: Session, statement: s.Describe) -> StatementResult:
         if not columns:
             raise QueryError("COLUMN_NOT_FOUND", f"Column '{statement.column}' cannot be resolved")
     if statement.mode:
-        return StatementResult(lines=_formatted(record, columns))
+        return _lines(_DESCRIBED, _formatted(record, columns))
     lines = [_line(column.name, column.type.hive(), column.comment) for column in columns]
     keys = [] if iceberg.is_iceberg(record) else hive.partition_columns(record)
     if keys and statement.column is None:
@@ -198,7 +215,7 @@ def describe(session: Session, statement: s.Describe) -> StatementResult:
             "\t \t ",
         ]
         lines += [_line(key.name, key.type.hive(), key.comment) for key in keys]
-    return StatementResult(lines=lines)
+    return _lines(_DESCRIBED, lines)
 
 
 def _formatted(record: Record, columns: list[Column]) -> list[str]:

@@ -296,12 +296,16 @@ def query(connections: Connections, question: str, *, limit: int) -> None:
         for index, kind in enumerate(result.types)
         if kind in NUMERIC_TYPES or kind.startswith("decimal")
     ]
-    columns = result.columns or [""] * max((len(row) for row in result.rows), default=0)  # SHOW may name none
+    columns, rows = result.columns, result.rows
+    if len(columns) > 1 and all(
+        len(row) == 1 for row in rows
+    ):  # DESCRIBE: one cell a row, tabs between its parts
+        rows = [tuple((row[0] or "").split("\t")) for row in rows]
     told = f"{'the first ' if result.more else ''}{len(result.rows):,} rows"
     if result.update_count and not result.rows:
         told = f"{result.update_count:,} rows written"
     elif columns:
-        console.show_table(answer.analysis, columns, result.rows, right=figures)
+        console.show_table(answer.analysis, columns, rows, right=figures)
     if result.more:
         console.note("There are more: --limit N shows N of them, --limit 0 all.")
     console.note(

@@ -207,3 +207,25 @@ def test_select_one_takes_little_server_time(server: Any) -> None:
         server.wait(server.start("select 1"))["Statistics"]["TotalExecutionTimeInMillis"] for _ in range(10)
     ]
     assert sorted(times)[0] < 100  # 20 ms on an idle machine; the bound leaves room for a busy one
+
+
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        ("show tables in {database}", ["tab_name"]),
+        ("show databases", ["database_name"]),
+        ("show columns in {orders}", ["field"]),
+        ("describe {orders}", ["col_name", "data_type", "comment"]),
+        ("show create table {orders}", ["createtab_stmt"]),
+        ("show tblproperties {orders}", ["prpt_name", "prpt_value"]),
+    ],
+)
+def test_show_and_describe_name_their_columns_and_have_no_header_row(
+    server: Any, athena: Any, database: str, orders: str, statement: str, names: list[str]
+) -> None:
+    query_id = server.start(statement.format(database=database, orders=orders))
+    server.wait(query_id)
+    answer = athena.get_query_results(QueryExecutionId=query_id)["ResultSet"]
+    info = answer["ResultSetMetadata"]["ColumnInfo"]
+    assert [(one["Name"], one["Type"]) for one in info] == [(name, "string") for name in names]
+    assert answer["Rows"][0]["Data"][0].get("VarCharValue") not in names
