@@ -30,9 +30,10 @@ def tasks_page(namespace: Any) -> str:
         lines.append(f"## invoke {name}\n\n{text}\n")
         rows = []
         for argument in task.get_arguments():
-            flag = "--" + argument.name.replace("_", "-")
+            name_shown = argument.name.replace("_", "-")
+            flag = name_shown.upper() if argument.positional else f"--{name_shown}"
             meaning = argument.help or ""
-            default = "" if argument.default in (None, "", False) else f"`{argument.default}`"
+            default = "" if argument.default in (None, "", False, []) else f"`{argument.default}`"
             rows.append(f"| `{flag}` | {meaning} | {default} |")
         if rows:
             lines.append("| option | meaning | default |\n|---|---|---|\n" + "\n".join(rows) + "\n")

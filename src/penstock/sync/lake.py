@@ -191,7 +191,7 @@ def _file_io(objects: LakeObjects) -> Any:
             return len(objects.read(self.location))
 
         def exists(self) -> bool:
-            raise NotImplementedError
+            raise io.UnsupportedOperation("a sync does not ask whether a file is there: it reads it")
 
         def open(self, seekable: bool = True) -> Any:  # noqa: ARG002 - bytes in memory always are
             return io.BytesIO(objects.read(self.location))
