@@ -419,6 +419,8 @@ class _TypeParser:
     def zone(self, base: str) -> str:
         following = [token.lower() for token in self.tokens[self.position : self.position + 3]]
         if following == ["with", "time", "zone"]:
+            if base == "time":
+                raise ValueError("time with time zone is not supported")
             self.position += 3
             return "timestamp with time zone"
         if following == ["without", "time", "zone"]:

@@ -21,6 +21,7 @@ from athena_local.iceberg.scans import scalar
 from athena_local.iceberg.schema import duckdb_type, text
 from athena_local.iceberg.table import clean_on_failure, pinned
 from athena_local.iceberg.write import write_data, write_deletes
+from athena_local.sql.casts import stored
 from athena_local.sql.dialect import AthenaSQL
 from athena_local.types import from_iceberg, quote
 
@@ -69,9 +70,10 @@ def _insert_columns(table: IcebergTable, listed: Sequence[str]) -> list[str]:
 def assigned(sql: str, given: Sequence[Column], names: Sequence[str], table: IcebergTable) -> str:
     """Return the query with its columns, by position, cast to the table's of those names; the others are NULL."""
     aliases = [f"__{number}" for number in range(len(given))]
-    sources = dict(zip(names, aliases, strict=True))
+    sources = dict(zip(names, zip(aliases, (column.type for column in given), strict=True), strict=True))
     columns = ", ".join(
-        f"CAST({sources.get(field.name, 'NULL')} AS {duckdb_type(field.field_type)}) AS {quote(field.name)}"
+        f"CAST({stored(*sources[field.name], from_iceberg(field.field_type)) if field.name in sources else 'NULL'}"
+        f" AS {duckdb_type(field.field_type)}) AS {quote(field.name)}"
         for field in table.schema.fields
     )
     return f"SELECT {columns} FROM ({sql}) AS q({', '.join(aliases)})"

@@ -46,6 +46,21 @@ def common_type(left: Type, right: Type) -> Type:
     return None
 
 
+def assignable(given: AthenaType, wanted: AthenaType) -> bool:
+    """Whether INSERT, UPDATE and MERGE may store a value in a column: Trino asks for a common type, in either direction.
+
+    So a decimal goes into an integer column and a zoned timestamp into a plain one; what does not fit fails by value.
+    Precision, scale and length never forbid it.
+    """
+    if given.base == "unknown":
+        return True
+    if given.base == wanted.base:
+        return len(given.fields) == len(wanted.fields) and all(
+            assignable(one, other) for (_, one), (_, other) in zip(given.fields, wanted.fields, strict=True)
+        )
+    return common_type(given, wanted) is not None
+
+
 def incomparable(left: Type, right: Type) -> bool:
     """Whether two known types are of different families; what is not known is taken as fitting."""
     if left is None or right is None or "unknown" in {left.base, right.base}:

@@ -7,7 +7,9 @@ their names, quoting and properties follow rules of their own. Positions always 
 
 from __future__ import annotations
 
+import itertools
 import logging
+import re
 from typing import Any
 
 import sqlglot
@@ -337,7 +339,7 @@ def _sqlglot(cursor: Cursor, into_expression: bool = False) -> Any:
     _check_tokens(cursor)
     start, end = cursor.token.start, cursor.tokens[-1].end
     head = "".join(char if char == "\n" else " " for char in cursor.text[:start])
-    padded = head + cursor.text[start:end]
+    padded = head + _hex_closed(cursor, cursor.text[start:end], start)
     try:
         if into_expression:
             tree = sqlglot.parse_one(padded, dialect=AthenaSQL, into=exp.Condition)
@@ -352,6 +354,24 @@ def _sqlglot(cursor: Cursor, into_expression: bool = False) -> Any:
         raise cursor.error("<query>")
     remember_text(trees[0], padded)
     return trees[0]
+
+
+def _hex_closed(cursor: Cursor, text: str, start: int) -> str:
+    """Move the spaces of X'68 65' behind it: they mean nothing to Trino, sqlglot has no word for them."""
+    tokens = cursor.tokens[cursor.index :]
+    for mark, token in itertools.pairwise(tokens):
+        if mark.upper != "X" or token.kind != "string" or token.start != mark.end:
+            continue
+        digits = "".join(string_value(token).split())
+        if re.fullmatch("[0-9a-fA-F]*", digits) is None:
+            message = "Binary literal can only contain hexadecimal digits"
+            raise syntax_error(cursor.text, mark.start, message)
+        if len(digits) % 2:
+            message = "Binary literal must contain an even number of digits"
+            raise syntax_error(cursor.text, mark.start, message)
+        closed = f"'{digits}'".ljust(len(token.text))
+        text = text[: token.start - start] + closed + text[token.end - start :]
+    return text
 
 
 def _parse_error(error: ParseError) -> QueryError:

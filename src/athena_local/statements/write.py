@@ -23,11 +23,12 @@ from athena_local.engine import formats, hive
 from athena_local.engine.text import literal
 from athena_local.errors import QueryError
 from athena_local.sql import statements as s
-from athena_local.sql.coercion import common_type
+from athena_local.sql.casts import stored
+from athena_local.sql.coercion import assignable
 from athena_local.statements.alter import partition_input, partition_location
 from athena_local.statements.definitions import check_names, register, require_database, table_input
 from athena_local.statements.show import partition_name
-from athena_local.types import AthenaType, Column, quote
+from athena_local.types import Column, quote
 
 if TYPE_CHECKING:
     from athena_local.engine.session import Session, Translated
@@ -257,36 +258,20 @@ def _matched(statement: s.Insert, translated: Translated, columns: list[Column])
     table_types = ", ".join(str(column.type) for column in wanted)
     query_types = ", ".join(str(column.type) for column in given)
     if len(given) != len(wanted) or any(
-        not fits(source.type, column.type) for source, column in zip(given, wanted, strict=False)
+        not assignable(source.type, column.type) for source, column in zip(given, wanted, strict=False)
     ):
         text = f"Insert query has mismatched column types: Table: [{table_types}], Query: [{query_types}]"
         raise QueryError("TYPE_MISMATCH", text, position=position)
     aliases = [f"c{index}" for index in range(len(given))]
     selected = []
     for column in columns:
-        source = aliases[listed.index(column.name)] if column.name in listed else "NULL"
-        selected.append(f"CAST({source} AS {column.type.duckdb()}) AS {quote(column.name)}")
+        if column.name in listed:
+            index = listed.index(column.name)
+            value = stored(aliases[index], given[index].type, column.type)
+        else:
+            value = f"CAST(NULL AS {column.type.duckdb()})"
+        selected.append(f"{value} AS {quote(column.name)}")
     return f"SELECT {', '.join(selected)} FROM ({translated.sql}) AS q({', '.join(aliases)})"
-
-
-def fits(source: AthenaType, target: AthenaType) -> bool:
-    """Tell whether a value may be stored without a cast, as Trino coerces; literals with a point are doubles here."""
-    if source.base == "unknown" or source == target:
-        return True
-    if source.base == "double" and target.base in {"real", "decimal"}:
-        return True
-    common = common_type(source, target)
-    if common is not None and common.base == target.base:
-        return True
-    return source.base == target.base and source.base in {
-        "row",
-        "array",
-        "map",
-        "timestamp",
-        "varchar",
-        "char",
-        "decimal",
-    }
 
 
 # writing

@@ -91,6 +91,7 @@ _HANDLERS: dict[type, Handler] = {
     ),
     exp.CurrentUser: lambda *_: Typed(Text(this="'athena'"), VARCHAR),
     exp.HexString: lambda _build, node, _scope: Typed(Text(this=f"unhex('{node.this}')"), VARBINARY),
+    exp.ParseJSON: lambda build, node, scope: calls.call(build, "json_parse", [node.this], node, scope),
     exp.Anonymous: lambda build, node, scope: calls.call(
         build, node.name.lower(), node.expressions, node, scope
     ),

@@ -20,6 +20,7 @@ from athena_local.types import (
     UNKNOWN,
     VARCHAR,
     AthenaType,
+    array_of,
 )
 
 if TYPE_CHECKING:
@@ -122,12 +123,12 @@ def concatenation(build: Expressions, node: exp.DPipe, scope: Scope) -> Typed:
         items.append(current.expression)
         current = current.this
     parts = build.all([current, *reversed(items)], scope)
+    if any(part.type is not None and part.type.base == "array" for part in parts):
+        return _array_concatenation(parts, node)
     types = [part.type for part in parts if part.type is not None]
     for kind in types:
-        if kind.base not in {"varchar", "char", "varbinary", "array", "unknown"}:
-            shown = ", ".join(str(part.type) if part.type else "unknown" for part in parts[:2])
-            text = f"Unexpected parameters ({shown}) for function concat. Expected: concat(varchar, varchar)"
-            raise QueryError("FUNCTION_NOT_FOUND", text, position=position_of(node))
+        if kind.base not in {"varchar", "char", "varbinary", "unknown"}:
+            raise _no_concatenation([part.type for part in parts[:2]], node)
     text = " || ".join(f"{{{index}}}" for index in range(len(parts)))
     result = (
         None if len(types) < len(parts) else next((kind for kind in types if kind.base != "unknown"), UNKNOWN)
@@ -135,6 +136,51 @@ def concatenation(build: Expressions, node: exp.DPipe, scope: Scope) -> Typed:
     if result is not None and result.base in {"varchar", "char"}:
         result = VARCHAR
     return Typed(Text(this=f"({text})", expressions=[operand(part.node) for part in parts]), result)
+
+
+def _array_concatenation(parts: list[Typed], node: exp.DPipe) -> Typed:
+    """Join from left to right: array || array, array || element and element || array, as Trino overloads `||`."""
+    result = parts[0]
+    for part in parts[1:]:
+        result = _arrays_joined(result, part, node)
+    return result
+
+
+def _arrays_joined(left: Typed, right: Typed, node: exp.DPipe) -> Typed:
+    if left.type is None or right.type is None:
+        template, kind = "({0} || {1})", None
+    else:
+        found = _array_overload(left.type, right.type)
+        if found is None:
+            raise _no_concatenation([left.type, right.type], node)
+        template, kind = found
+    return Typed(Text(this=template, expressions=[operand(left.node), operand(right.node)]), kind)
+
+
+def _array_overload(left: AthenaType, right: AthenaType) -> tuple[str, AthenaType] | None:
+    """Return the DuckDB text and the type. A NULL array makes the result NULL; a NULL element is an element."""
+    for array, other, element in ((left, right, "{1}"), (right, left, "{0}")):
+        if array.base != "array" or other.base == "array":
+            continue
+        inner = common_type(array.element, other)
+        if inner is not None:
+            kind = array_of(inner)
+            listed = f"[CAST({element} AS {inner.duckdb()})]" if inner.base != "unknown" else f"[{element}]"
+            return (f"({{0}} || {listed})" if array is left else f"({listed} || {{1}})"), kind
+    both = common_type(left, right)
+    if both is not None and left.base == right.base == "array":
+        return "({0} || {1})", both
+    nested = ((left, right, "({0} || [{1}])"), (right, left, "([{0}] || {1})"))
+    for array, other, text in nested:
+        if array.base == "array" and common_type(array.element, other) is not None:
+            return text, array
+    return None
+
+
+def _no_concatenation(types: list[Type], node: exp.DPipe) -> QueryError:
+    shown = ", ".join(str(kind) if kind else "unknown" for kind in types)
+    text = f"Unexpected parameters ({shown}) for function concat. Expected: concat(varchar, varchar)"
+    return QueryError("FUNCTION_NOT_FOUND", text, position=position_of(node))
 
 
 def _decimal_result(left: AthenaType, right: AthenaType, sign: str) -> AthenaType:

@@ -28,6 +28,8 @@ _EXTRACTS = {
     "year", "quarter", "month", "week", "day", "day_of_month", "day_of_week", "dow", "day_of_year", "doy",
     "year_of_week", "yow", "hour", "minute", "second",
 }  # fmt: skip
+
+
 _ZONE = re.compile(r"\d\s*(?:[+-]\d{1,2}:\d{2}|[A-Za-z]+(?:/[A-Za-z_]+)?)\s*$")
 
 
@@ -82,12 +84,7 @@ def cast(build: Expressions, node: exp.Cast, scope: Scope) -> Typed:
         name = node.to.sql(dialect=AthenaSQL).lower()
         raise QueryError("TYPE_NOT_FOUND", f"Unknown type: {name}", position=position_of(node)) from None
 
-    if isinstance(node.this, exp.Literal) and node.this.is_string and target.base == "timestamp":
-        target = _literal_timestamp(node.this.name, target)
+    is_literal = "safe" not in node.args  # TIMESTAMP '…': only CAST(…) has that argument
+    if is_literal and target.base == "timestamp" and _ZONE.search(node.this.name):
+        target = AthenaType("timestamp with time zone", target.precision)
     return Typed(cast_node(inner, target, safe=isinstance(node, exp.TryCast), node=node), target)
-
-
-def _literal_timestamp(text: str, target: AthenaType) -> AthenaType:
-    """A literal that names a zone is a timestamp with time zone: TIMESTAMP '2025-01-01 00:00:00 UTC'."""
-    zoned = _ZONE.search(text) is not None
-    return AthenaType("timestamp with time zone", target.precision) if zoned else target

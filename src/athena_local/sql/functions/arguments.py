@@ -37,6 +37,7 @@ ARGUMENT_FAMILIES: dict[str, list[set[str]]] = {
     "date_add": [_TEXT, _NUMBER, _TIME],
     "date_diff": [_TEXT, _TIME, _TIME],
     "date_format": [_TIME, _TEXT],
+    "to_milliseconds": [{"interval"}],
     "bool_and": [{"boolean"}],
     "bool_or": [{"boolean"}],
     "count_if": [{"boolean"}],

@@ -84,6 +84,7 @@ FUNCTIONS: dict[str, Function] = {
     "date_parse": scalar(f"CAST(strptime({{0}}, {_MYSQL_FORMAT}) AS TIMESTAMP)", TIMESTAMP, 2),
     "from_unixtime": scalar(_from_unixtime, TIMESTAMP_TZ, 1, 2),
     "to_unixtime": scalar("epoch({0})", DOUBLE),
+    "to_milliseconds": scalar("CAST(epoch_ms({0}) AS BIGINT)", BIGINT),
     "from_iso8601_timestamp": scalar("CAST({0} AS TIMESTAMPTZ)", TIMESTAMP_TZ),
     "from_iso8601_date": scalar("CAST({0} AS DATE)", DATE),
     "to_iso8601": scalar(_iso, VARCHAR),

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from athena_local.errors import QueryError
 from athena_local.sql.dialect import AthenaSQL, DuckDBText, Text
+from athena_local.sql.queries import table_functions
 from athena_local.sql.queries.joins import add_join
 from athena_local.sql.queries.shared import not_athena, renamed
 from athena_local.sql.queries.unnest import unnest
@@ -119,6 +120,9 @@ def derived(
 def table_item(
     build: Queries, node: exp.Table, conjuncts: list[exp.Expression]
 ) -> tuple[exp.Expression, Relation]:
+    invocation = table_functions.invoked(node)
+    if invocation is not None:
+        return table_functions.table_function(build, node, invocation)
     if not isinstance(node.this, exp.Identifier):
         name = node.this.name if isinstance(node.this, exp.Anonymous) else node.this.sql(dialect=AthenaSQL)
         text = f"Table function '{name.lower()}' not registered"
