@@ -2,9 +2,9 @@
 
 Both read the same file and write the same partitions with the same codec; DuckDB from and to disk.
 
-Ours is measured by the client, from StartQueryExecution to the answer, with the upload to S3; the CSV is fetched only where the
-server has not kept it from an earlier query. DuckDB's is the COPY statement alone, timed inside a fresh process: starting Python
-is not counted against it.
+Ours is measured by the client, from StartQueryExecution to the answer, with the upload to S3; the CSV is fetched only
+where the server has not kept it from an earlier query. DuckDB's is the COPY statement alone, timed inside a fresh process:
+starting Python is not counted against it.
 """
 
 from __future__ import annotations
