@@ -11,7 +11,6 @@ Record = dict[str, Any]
 
 LAZY_SIMPLE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 OPEN_CSV = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
-HIVE_JSON = "org.apache.hive.hcatalog.data.JsonSerDe"
 OPENX_JSON = "org.openx.data.jsonserde.JsonSerDe"
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 

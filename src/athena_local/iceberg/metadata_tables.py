@@ -17,7 +17,7 @@ from athena_local.errors import QueryError
 from athena_local.iceberg import scans
 from athena_local.iceberg.scans import Scan
 from athena_local.iceberg.table import pinned
-from athena_local.types import AthenaType, Column, from_iceberg, map_of, parse_type, quote, row_of
+from athena_local.types import AthenaType, from_iceberg, map_of, parse_type, quote, row_of
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -38,10 +38,6 @@ def scan_metadata(session: Session, table: Record, name: str) -> Scan:
     """Return `table$name` as SQL. An unknown name is TABLE_NOT_FOUND."""
     columns, rows = _build(session, table, name)
     return Scan(_as_sql(session, columns, rows))
-
-
-def metadata_columns(session: Session, table: Record, name: str) -> list[Column]:
-    return [Column(column, kind) for column, kind in _build(session, table, name)[0]]
 
 
 def _build(session: Session, table: Record, name: str) -> Built:

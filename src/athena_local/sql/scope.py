@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from athena_local.errors import QueryError
 from athena_local.sql.statements import Position
-from athena_local.types import AthenaType, Column
+from athena_local.types import AthenaType
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,3 @@ def position_of(node: exp.Expression | None) -> Position | None:
             column = meta["col"] - (meta["end"] - meta["start"])
             best = (meta["start"], (meta["line"], max(1, column)))
     return best[1] if best else None
-
-
-def unique_refs(columns: list[Column] | list[tuple[str, AthenaType | None]]) -> list[Output]:
-    """Return outputs whose refs differ even where names repeat."""
-    seen: dict[str, int] = {}
-    outputs = []
-    for column in columns:
-        name, kind = (column.name, column.type) if isinstance(column, Column) else column
-        count = seen.get(name.lower(), 0)
-        seen[name.lower()] = count + 1
-        ref = name if count == 0 else f"{name}__{count}"
-        outputs.append(Output(name, kind, ref, hidden=False))
-    return outputs

@@ -35,7 +35,7 @@ print(time.perf_counter() - started)
 
 
 def ours(connections: Connections, round_number: int, server_pid: int) -> Took:
-    """Run the CTAS on the landed table and drop what it made."""
+    """Run the CTAS on the landed table; what it made goes with the bench's stack."""
     names, athena = connections.environment, Athena(connections)
     table = f"{DATABASE}.ctas_{round_number}"
     athena.run(f"create database if not exists {DATABASE}")
