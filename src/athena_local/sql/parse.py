@@ -1,58 +1,36 @@
 """`parse_statement`: the text of one Athena statement to its tree, or SYNTAX_ERROR with the place.
 
-Queries go to sqlglot's reading of Trino after a look at the tokens that refuses what sqlglot tolerates and Athena does
-not (stray commas, FROM-first, list literals). Heads of CREATE, INSERT and the Hive statements are read by hand, because
-their names, quoting and properties follow rules of their own. Positions always refer to the text as submitted.
+Here the statement's kind is found by its first words. Queries inside are read in `trees`, statements that write in `writes`,
+Hive's in `ddl`; what stands around other statements (EXPLAIN, PREPARE, EXECUTE) is read here.
 """
 
 from __future__ import annotations
 
-import itertools
-import logging
-import re
-from typing import Any
-
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, TokenError
 
 from athena_local.errors import QueryError
-from athena_local.sql import ddl, statements
-from athena_local.sql.dialect import AthenaSQL
-from athena_local.sql.lexer import Cursor, Token, string_value, syntax_error, tokenize
-from athena_local.sql.places import remember_text
-from athena_local.sql.statements import Statement, TableName
+from athena_local.sql import ddl, statements, writes
+from athena_local.sql.dialect import position_at
+from athena_local.sql.lexer import Cursor, tokenize
+from athena_local.sql.statements import Statement
+from athena_local.sql.trees import QUERY_STARTS, read_expression, read_query
 
-logging.getLogger("sqlglot").setLevel(
-    logging.ERROR
-)  # its fall-backs are refused here; its warnings say nothing more
-
-_QUERY_STARTS = {"SELECT", "WITH", "VALUES", "TABLE", "("}
 _UNSUPPORTED = {
-    "PREPARE", "EXECUTE", "DEALLOCATE", "UNLOAD", "CALL", "GRANT", "REVOKE", "SET", "RESET", "USE", "ANALYZE",
-    "START", "COMMIT", "ROLLBACK", "COMMENT", "REFRESH", "TRUNCATE", "EXPORT", "IMPORT", "LOAD", "LOCK",
+    "CALL", "GRANT", "REVOKE", "SET", "RESET", "USE", "ANALYZE", "START", "COMMIT", "ROLLBACK", "COMMENT", "REFRESH",
+    "TRUNCATE", "EXPORT", "IMPORT", "LOAD", "LOCK",
 }  # fmt: skip
 _EXPECTED_STARTS = (
-    "'ALTER', 'CREATE', 'DELETE', 'DESCRIBE', 'DROP', 'EXPLAIN', 'INSERT', 'MERGE', 'MSCK', 'OPTIMIZE', 'SHOW', 'UPDATE',"
-    " 'VACUUM', <query>"
+    "'ALTER', 'CREATE', 'DEALLOCATE', 'DELETE', 'DESCRIBE', 'DROP', 'EXECUTE', 'EXPLAIN', 'INSERT', 'MERGE', 'MSCK',"
+    " 'OPTIMIZE', 'PREPARE', 'SHOW', 'UNLOAD', 'UPDATE', 'VACUUM', <query>"
 )
-_BEFORE_SUBSCRIPT = {"word", "quoted"}
-_NEVER_SUBSCRIPTED = {
-    "SELECT",
-    "FROM",
-    "WHERE",
-    "AND",
-    "OR",
-    "NOT",
-    "IN",
-    "THEN",
-    "ELSE",
-    "WHEN",
-    "BY",
-    "ON",
-    "AS",
+_OPTIONS = {
+    "FORMAT": {"TEXT", "GRAPHVIZ", "JSON"},
+    "TYPE": {"LOGICAL", "DISTRIBUTED", "VALIDATE", "IO"},
 }
-_CLAUSES_AFTER_LIST = {"FROM", "WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "UNION", ")"}
+_PREPARABLE = (
+    statements.Select, statements.Insert, statements.CreateTableAs, statements.Unload, statements.Delete,
+    statements.Update, statements.Merge, statements.Explain,
+)  # fmt: skip
 
 
 def parse_statement(text: str) -> Statement:
@@ -61,7 +39,10 @@ def parse_statement(text: str) -> Statement:
     while tokens and tokens[-1].text == ";":
         tokens.pop()
     if not tokens:
-        raise QueryError("SYNTAX_ERROR", "mismatched input '<EOF>'. Expecting: <query>", position=(1, 1))
+        position = position_at(text, len(text.rstrip()))
+        raise QueryError(
+            "SYNTAX_ERROR", f"mismatched input '<EOF>'. Expecting: {_EXPECTED_STARTS}", position=position
+        )
     for token in tokens:
         if token.kind == "mark" and token.text == ";":
             raise QueryError("SYNTAX_ERROR", f"Only one sql statement is allowed. Got: {text.strip()}")
@@ -78,14 +59,18 @@ def parse_query(text: str) -> exp.Expression:
 
 def _statement(cursor: Cursor) -> Statement:
     word = cursor.token.upper
-    if word in _QUERY_STARTS:
-        return statements.Select(_query(cursor))
+    if word in QUERY_STARTS:
+        return statements.Select(read_query(cursor))
     readers = {
-        "INSERT": _insert,
-        "DELETE": _delete,
-        "UPDATE": _update,
-        "MERGE": _merge,
+        "INSERT": writes.insert,
+        "DELETE": writes.delete,
+        "UPDATE": writes.update,
+        "MERGE": writes.merge,
+        "UNLOAD": writes.unload,
         "EXPLAIN": _explain,
+        "PREPARE": _prepare,
+        "EXECUTE": _execute,
+        "DEALLOCATE": _deallocate,
         "CREATE": _create,
         "OPTIMIZE": _optimize,
     }
@@ -95,7 +80,7 @@ def _statement(cursor: Cursor) -> Statement:
     if statement is not None:
         return statement
     if word in _UNSUPPORTED:
-        raise QueryError("NOT_SUPPORTED", f"{word} is not supported by this server", position=cursor.position)
+        raise QueryError("NOT_SUPPORTED", "Queries of this type are not supported", position=cursor.position)
     raise cursor.error(_EXPECTED_STARTS)
 
 
@@ -106,11 +91,11 @@ def _create(cursor: Cursor) -> Statement:
     if cursor.at("PROTECTED") or cursor.at("MULTI"):
         raise QueryError("NOT_SUPPORTED", "Data Catalog views are not supported", position=cursor.position)
     if cursor.accept("VIEW"):
-        return _create_view(cursor, replace)
+        return writes.create_view(cursor, replace)
     if replace:
         raise cursor.error("'VIEW'")
     if cursor.at("TABLE"):
-        found = _create_table_as(cursor)
+        found = writes.create_table_as(cursor)
         if found is not None:
             return found
     cursor.index = start
@@ -121,296 +106,86 @@ def _create(cursor: Cursor) -> Statement:
     return statement
 
 
-def _create_view(cursor: Cursor, replace: bool) -> Statement:
-    view = table_name(cursor)
-    comment = None
-    if cursor.accept("COMMENT"):
-        comment = string_value(cursor.next())
-    if cursor.accept("SECURITY"):
-        cursor.next()
-    cursor.expect("AS")
-    text = cursor.text[cursor.token.start : cursor.tokens[-1].end]
-    return statements.CreateView(view, _query(cursor), text, replace, comment)
-
-
-def _create_table_as(cursor: Cursor) -> Statement | None:
-    """Return the CTAS, or None when columns follow the name and the statement is Hive's CREATE TABLE."""
-    cursor.expect("TABLE")
-    if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
-    table = table_name(cursor)
-    comment: str | None = None
-    if cursor.at("COMMENT"):
-        cursor.next()
-        comment = string_value(cursor.next())
-    properties: dict[str, Any] = {}
-    if cursor.accept("WITH"):
-        properties = _with_properties(cursor)
-    elif not cursor.at("AS"):
-        return None
-    cursor.expect("AS")
-    with_data = True
-    last = [token.upper for token in cursor.tokens[-3:]]
-    if last == ["WITH", "NO", "DATA"]:
-        with_data = False
-        del cursor.tokens[-3:]
-    elif last[1:] == ["WITH", "DATA"]:
-        del cursor.tokens[-2:]
-    if comment:
-        properties["comment"] = comment
-    return statements.CreateTableAs(table, _query(cursor), properties, if_not_exists, with_data)
-
-
-def _with_properties(cursor: Cursor) -> dict[str, Any]:
-    cursor.expect("(")
-    found: dict[str, Any] = {}
-    while True:
-        key = cursor.identifier()
-        cursor.expect("=")
-        found[key] = _property_value(cursor)
-        if not cursor.accept(","):
-            break
-    cursor.expect(")")
-    return found
-
-
-def _property_value(cursor: Cursor) -> Any:
-    token = cursor.token
-    if token.kind == "string":
-        return string_value(cursor.next())
-    if token.kind == "number":
-        text = cursor.next().text
-        return int(text) if text.isdigit() else float(text)
-    if token.upper in {"TRUE", "FALSE"}:
-        return cursor.next().upper == "TRUE"
-    if cursor.accept("ARRAY"):
-        cursor.expect("[")
-        items: list[str] = []
-        while not cursor.accept("]"):
-            if cursor.token.kind != "string":
-                raise cursor.error("<string>")
-            items.append(string_value(cursor.next()))
-            cursor.accept(",")
-        return items
-    raise cursor.error("<expression>")
-
-
-def _insert(cursor: Cursor) -> Statement:
-    cursor.expect("INSERT")
-    cursor.expect("INTO")
-    table = table_name(cursor)
-    columns: list[str] = []
-    if cursor.at("(") and cursor.ahead().upper not in {"SELECT", "WITH", "VALUES", "(", "TABLE"}:
+def _explain(cursor: Cursor) -> Statement:
+    """EXPLAIN [ANALYZE [VERBOSE]] [(FORMAT …, TYPE …)] statement; a parenthesis without these words begins a query."""
+    cursor.expect("EXPLAIN")
+    analyze = cursor.accept("ANALYZE")
+    verbose = analyze and cursor.accept("VERBOSE")
+    options = {"FORMAT": "TEXT", "TYPE": "LOGICAL"}
+    if cursor.at("(") and cursor.ahead().upper in _OPTIONS:
         cursor.expect("(")
         while True:
-            columns.append(cursor.identifier())
+            name = cursor.next().upper
+            if name not in _OPTIONS or (analyze and name == "TYPE"):
+                cursor.index -= 1
+                raise cursor.error("'FORMAT'" if analyze else "'FORMAT', 'TYPE'")
+            if cursor.token.upper not in _OPTIONS[name]:
+                raise cursor.error(", ".join(f"'{value}'" for value in sorted(_OPTIONS[name])))
+            options[name] = cursor.next().upper
             if not cursor.accept(","):
                 break
         cursor.expect(")")
-    if cursor.token.upper not in _QUERY_STARTS:
-        raise cursor.error("'(', 'SELECT', 'TABLE', 'VALUES', 'WITH'")
-    return statements.Insert(table, _query(cursor), tuple(columns))
+    inner = _statement(cursor)
+    if isinstance(inner, statements.Explain):
+        raise QueryError("NOT_SUPPORTED", "EXPLAIN is not supported for EXPLAIN", position=(1, 1))
+    return statements.Explain(inner, options["FORMAT"].lower(), options["TYPE"].lower(), analyze, verbose)
 
 
-def _delete(cursor: Cursor) -> Statement:
-    cursor.expect("DELETE")
+def _prepare(cursor: Cursor) -> Statement:
+    """PREPARE name FROM statement: the text is kept, and read already here so that a mistake in it is told at once."""
+    cursor.expect("PREPARE")
+    name = cursor.identifier()
     cursor.expect("FROM")
-    table = table_name(cursor)
-    where = None
-    if cursor.accept("WHERE"):
-        where = _expression(cursor)
+    if cursor.at_end():
+        raise cursor.error("<statement>")
+    position = cursor.position
+    text = cursor.text[cursor.token.start : cursor.tokens[-1].end]
+    inner = _statement(cursor)
+    if not isinstance(inner, _PREPARABLE):
+        raise QueryError(
+            "NOT_SUPPORTED",
+            f"Invalid statement type for prepared statement: {inner.substatement_type}",
+            position=position,
+        )
+    return statements.Prepare(name, text)
+
+
+def _execute(cursor: Cursor) -> Statement:
+    """EXECUTE name [USING value, …]: the values stay text, which is how ExecutionParameters come as well."""
+    cursor.expect("EXECUTE")
+    name = cursor.identifier()
+    values: list[str] = []
+    if cursor.accept("USING"):
+        while True:
+            values.append(_value_text(cursor))
+            if not cursor.accept(","):
+                break
+    if not cursor.at_end():
+        raise cursor.error("'USING', <EOF>" if not values else "','")
+    return statements.Execute(name, tuple(values))
+
+
+def _value_text(cursor: Cursor) -> str:
+    """Return the text up to the next comma outside brackets."""
+    start, depth = cursor.token, 0
+    while not cursor.at_end() and (depth or cursor.token.text != ","):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(cursor.next().text, 0)
+    if cursor.token is start or start.kind == "end":
+        raise cursor.error("<expression>")
+    return cursor.text[start.start : cursor.tokens[cursor.index - 1].end]
+
+
+def _deallocate(cursor: Cursor) -> Statement:
+    cursor.expect("DEALLOCATE", "PREPARE")
+    name = cursor.identifier()
     cursor.finish()
-    return statements.Delete(table, where)
-
-
-def _update(cursor: Cursor) -> Statement:
-    tree = _sqlglot(cursor)
-    cursor.expect("UPDATE")
-    table = table_name(cursor)
-    if not isinstance(tree, exp.Update) or tree.args.get("from_"):
-        raise cursor.error("'SET'")
-    where = tree.args.get("where")
-    return statements.Update(table, _assignments(cursor, tree.expressions), where.this if where else None)
-
-
-def _assignments(cursor: Cursor, items: list[exp.Expression]) -> tuple[tuple[str, exp.Expression], ...]:
-    found = []
-    for item in items:
-        if not isinstance(item, exp.EQ) or not isinstance(item.this, exp.Column):
-            raise cursor.error("<identifier>")
-        found.append((item.this.name.lower(), item.expression))
-    return tuple(found)
-
-
-def _merge(cursor: Cursor) -> Statement:
-    tree = _sqlglot(cursor)
-    cursor.expect("MERGE")
-    cursor.expect("INTO")
-    table = table_name(cursor)
-    if not isinstance(tree, exp.Merge) or tree.args.get("on") is None:
-        raise cursor.error("'USING'")
-    clauses = []
-    for when in tree.args["whens"].expressions:
-        if when.args.get("source"):
-            raise cursor.error("'WHEN MATCHED', 'WHEN NOT MATCHED'")
-        clauses.append(_merge_clause(cursor, when))
-    return statements.Merge(
-        table,
-        tree.this.alias.lower() or None,
-        tree.args["using"],
-        tree.args["on"],
-        tuple(clauses),
-    )
-
-
-def _merge_clause(cursor: Cursor, when: exp.Expression) -> statements.MergeClause:
-    matched, then, condition = bool(when.args["matched"]), when.args["then"], when.args.get("condition")
-    if isinstance(then, exp.Update):
-        return statements.MergeClause(
-            matched, "update", condition, assignments=_assignments(cursor, then.expressions)
-        )
-    if isinstance(then, exp.Insert):
-        columns = then.this.expressions if then.this is not None else []
-        if then.expression is None:
-            raise cursor.error("'VALUES'")
-        return statements.MergeClause(
-            matched,
-            "insert",
-            condition,
-            columns=tuple(column.name.lower() for column in columns),
-            values=tuple(then.expression.expressions),
-        )
-    if isinstance(then, exp.Var) and then.name.upper() == "DELETE":
-        return statements.MergeClause(matched, "delete", condition)
-    raise cursor.error("'DELETE', 'INSERT', 'UPDATE'")
-
-
-def _explain(cursor: Cursor) -> Statement:
-    cursor.expect("EXPLAIN")
-    mode = "text"
-    if cursor.accept("ANALYZE"):
-        mode = "analyze"
-        cursor.accept("VERBOSE")
-    if cursor.at("(") and cursor.ahead().upper in {"FORMAT", "TYPE"}:
-        cursor.expect("(")
-        while not cursor.accept(")"):
-            word = cursor.next().upper
-            value = cursor.next().text.lower()
-            if word == "FORMAT" or value == "validate":
-                mode = value
-            cursor.accept(",")
-    return statements.Explain(_statement(cursor), mode)
+    return statements.Deallocate(name)
 
 
 def _optimize(cursor: Cursor) -> Statement:
     cursor.expect("OPTIMIZE")
-    table = table_name(cursor)
+    table = ddl.table_name(cursor)
     cursor.expect("REWRITE", "DATA", "USING", "BIN_PACK")
-    where = _expression(cursor) if cursor.accept("WHERE") else None
+    where = read_expression(cursor) if cursor.accept("WHERE") else None
     cursor.finish()
     return statements.Optimize(table, where)
-
-
-def table_name(cursor: Cursor) -> TableName:
-    """Read `[catalog.][database.]table`; the catalog must be AwsDataCatalog in any spelling."""
-    return ddl.table_name(cursor)
-
-
-def _query(cursor: Cursor) -> exp.Expression:
-    """Read the rest of the statement as one query."""
-    tree: exp.Expression = _sqlglot(cursor)
-    if not isinstance(tree, exp.Query | exp.Values):
-        raise cursor.error("<query>")
-    cursor.index = len(cursor.tokens)
-    return tree
-
-
-def _expression(cursor: Cursor) -> exp.Expression:
-    start = cursor.token.start
-    tree = _sqlglot(cursor, into_expression=True)
-    cursor.index = len(cursor.tokens)
-    if tree is None:
-        raise syntax_error(cursor.text, start, "mismatched input '<EOF>'. Expecting: <expression>")
-    found: exp.Expression = tree
-    return found
-
-
-def _sqlglot(cursor: Cursor, into_expression: bool = False) -> Any:
-    """Parse from the cursor to the end with sqlglot, every character at its own offset."""
-    _check_tokens(cursor)
-    start, end = cursor.token.start, cursor.tokens[-1].end
-    head = "".join(char if char == "\n" else " " for char in cursor.text[:start])
-    padded = head + _hex_closed(cursor, cursor.text[start:end], start)
-    try:
-        if into_expression:
-            tree = sqlglot.parse_one(padded, dialect=AthenaSQL, into=exp.Condition)
-            remember_text(tree, padded)
-            return tree
-        trees = sqlglot.parse(padded, dialect=AthenaSQL)
-    except ParseError as error:
-        raise _parse_error(error) from None
-    except (TokenError, ValueError, RecursionError):
-        raise cursor.error("<query>") from None
-    if len(trees) != 1 or trees[0] is None or isinstance(trees[0], exp.Command):
-        raise cursor.error("<query>")
-    remember_text(trees[0], padded)
-    return trees[0]
-
-
-def _hex_closed(cursor: Cursor, text: str, start: int) -> str:
-    """Move the spaces of X'68 65' behind it: they mean nothing to Trino, sqlglot has no word for them."""
-    tokens = cursor.tokens[cursor.index :]
-    for mark, token in itertools.pairwise(tokens):
-        if mark.upper != "X" or token.kind != "string" or token.start != mark.end:
-            continue
-        digits = "".join(string_value(token).split())
-        if re.fullmatch("[0-9a-fA-F]*", digits) is None:
-            message = "Binary literal can only contain hexadecimal digits"
-            raise syntax_error(cursor.text, mark.start, message)
-        if len(digits) % 2:
-            message = "Binary literal must contain an even number of digits"
-            raise syntax_error(cursor.text, mark.start, message)
-        closed = f"'{digits}'".ljust(len(token.text))
-        text = text[: token.start - start] + closed + text[token.end - start :]
-    return text
-
-
-def _parse_error(error: ParseError) -> QueryError:
-    detail = error.errors[0] if error.errors else {}
-    line, column = int(detail.get("line") or 1), int(detail.get("col") or 1)
-    shown = str(detail.get("highlight") or "<EOF>")
-    column = max(1, column - len(shown) + 1)
-    return QueryError("SYNTAX_ERROR", f"mismatched input '{shown}'", position=(line, column))
-
-
-def _check_tokens(cursor: Cursor) -> None:
-    """Refuse what sqlglot reads and Trino's grammar does not have."""
-    tokens = cursor.tokens[cursor.index :]
-    previous: Token | None = None
-    for index, token in enumerate(tokens):
-        following = tokens[index + 1].upper if index + 1 < len(tokens) else ""
-        refused = (
-            (token.text in {"{", "}", "!"} and token.kind == "mark")
-            or (token.text == "[" and not _may_be_subscripted(previous))
-            or (token.text == "," and (following in {",", ""} or following in _CLAUSES_AFTER_LIST))
-            or (token.upper == "FROM" and (previous is None or previous.text == "("))
-            or (token.upper == "SELECT" and (following in _CLAUSES_AFTER_LIST or not following))
-            or (token.text[0] == "`")
-            or (token.text == ":" and following == ":")
-        )
-        if refused:
-            if token.text[0] == "`":
-                message = "backquoted identifiers are not supported; use double quotes to quote identifiers"
-                raise syntax_error(cursor.text, token.start, message)
-            shown = token if token.text not in {"SELECT", ","} or not following else tokens[index + 1]
-            raise syntax_error(
-                cursor.text, shown.start, f"mismatched input '{shown.text}'. Expecting: <expression>"
-            )
-        previous = token
-
-
-def _may_be_subscripted(previous: Token | None) -> bool:
-    if previous is None:
-        return False
-    if previous.kind in _BEFORE_SUBSCRIPT:
-        return previous.upper not in _NEVER_SUBSCRIPTED
-    return previous.text in {")", "]"}

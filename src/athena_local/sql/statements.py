@@ -48,12 +48,42 @@ class Select(Statement):
 
 @dataclass(frozen=True)
 class Explain(Statement):
-    """`mode`: text, json, graphviz, validate or analyze."""
+    """`form`: text, json or graphviz. `kind`: logical, distributed, validate or io. ANALYZE runs the statement."""
 
     statement_type: ClassVar[str] = "UTILITY"
     substatement: ClassVar[str] = "EXPLAIN"
     statement: Statement
-    mode: str = "text"
+    form: str = "text"
+    kind: str = "logical"
+    analyze: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Prepare(Statement):
+    """PREPARE; `text` is the statement as written, its `?` open."""
+
+    statement_type: ClassVar[str] = "UTILITY"
+    substatement: ClassVar[str] = "PREPARE"
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Execute(Statement):
+    """EXECUTE; `values` are SQL texts for the `?` of what was prepared. Replaced by that statement before it runs."""
+
+    statement_type: ClassVar[str] = "DML"
+    substatement: ClassVar[str] = "EXECUTE"
+    name: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Deallocate(Statement):
+    statement_type: ClassVar[str] = "UTILITY"
+    substatement: ClassVar[str] = "DEALLOCATE"
+    name: str
 
 
 @dataclass(frozen=True)
@@ -136,6 +166,17 @@ class Insert(Statement):
     table: TableName
     query: exp.Expression
     columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unload(Statement):
+    """UNLOAD; `location` as written, keys of `properties` in lower case: format, compression, field_delimiter …"""
+
+    statement_type: ClassVar[str] = "DML"
+    substatement: ClassVar[str] = "UNLOAD"
+    query: exp.Expression
+    location: str
+    properties: dict[str, PropertyValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -40,15 +40,16 @@ def explain(session: Session, statement: s.Explain) -> StatementResult:
     """Return this engine's own plan: what Trino's would be cannot be known here, and the text is not Athena's."""
     inner = statement.statement
     query = getattr(inner, "query", None)
-    if statement.mode == "validate":
+    if statement.kind == "validate":
         if query is not None:
             session.translate(query)
         return _rows(ResultColumn("Valid", "boolean"), pa.array([True]))
     if query is None:
         return _rows(ResultColumn("Query Plan", "varchar", 2147483647), pa.array([inner.substatement_type]))
-    if statement.mode == "graphviz":
+    if statement.form == "graphviz":
         raise QueryError("NOT_SUPPORTED", "EXPLAIN (FORMAT GRAPHVIZ) is not supported by this server")
-    words = {"analyze": "EXPLAIN ANALYZE", "json": "EXPLAIN (FORMAT json)"}.get(statement.mode, "EXPLAIN")
+    words = "EXPLAIN (FORMAT json)" if statement.form == "json" else "EXPLAIN"
+    words = "EXPLAIN ANALYZE" if statement.analyze else words
     plan = session.execute(f"{words} {session.translate(query).sql}").fetchall()
     lines = "\n".join(row[-1] for row in plan).splitlines()
     return _rows(ResultColumn("Query Plan", "varchar", 2147483647), pa.array(lines, pa.string()))
