@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from athena_local.catalog import Catalog
     from athena_local.config import Config
     from athena_local.objects import ObjectStore
+    from athena_local.types import AthenaType
 
 
 @dataclass
@@ -91,12 +92,16 @@ class QueryContext:
 
 @dataclass(frozen=True)
 class ResultColumn:
-    """One entry of ResultSetMetadata.ColumnInfo. `type` is Athena's spelling: varchar, integer, double, decimal, row, …"""
+    """One entry of ResultSetMetadata.ColumnInfo. `type` is Athena's spelling: varchar, integer, double, decimal, row, …
+
+    `kind` is the whole type where it is known: what is inside an array or a row is rendered by it.
+    """
 
     name: str
     type: str
     precision: int = 0
     scale: int = 0
+    kind: AthenaType | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass
