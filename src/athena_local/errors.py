@@ -22,7 +22,10 @@ GENERIC_USER_ERROR_TYPE = 1006
 
 
 class QueryError(Exception):
-    """A query ends FAILED with this. `str()` is the StateChangeReason."""
+    """A query ends FAILED with this. `str()` is the StateChangeReason.
+
+    Athena's own checks before the engine (DDL of Iceberg tables) have no code: theirs is "", the reason is the text alone.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class QueryError(Exception):
         position: tuple[int, int] | None = None,
         category: int = USER,
         retryable: bool = False,
+        error_type: int | None = None,
     ) -> None:
         self.code = code
         self.text = text
@@ -39,11 +43,13 @@ class QueryError(Exception):
         self.category = category
         self.retryable = retryable
         where = f"line {position[0]}:{position[1]}: " if position else ""
-        super().__init__(f"{code}: {where}{text}")
+        self._error_type = error_type
+        super().__init__(f"{code}: {where}{text}" if code else f"{where}{text}")
 
     @property
     def error_type(self) -> int:
-        return ERROR_TYPES.get(self.code, GENERIC_USER_ERROR_TYPE)
+        """AthenaError.ErrorType: the one given, else its code's."""
+        return self._error_type or ERROR_TYPES.get(self.code, GENERIC_USER_ERROR_TYPE)
 
 
 class QueryCancelledError(Exception):
