@@ -123,7 +123,7 @@ def delete(cursor: Cursor) -> Statement:
 
 
 def update(cursor: Cursor) -> Statement:
-    tree = read_tree(cursor)
+    tree = read_tree(cursor, "update")
     cursor.expect("UPDATE")
     table = table_name(cursor)
     if not isinstance(tree, exp.Update) or tree.args.get("from_"):
@@ -142,7 +142,7 @@ def _assignments(cursor: Cursor, items: list[exp.Expression]) -> tuple[tuple[str
 
 
 def merge(cursor: Cursor) -> Statement:
-    tree = read_tree(cursor)
+    tree = read_tree(cursor, "merge")
     cursor.expect("MERGE")
     cursor.expect("INTO")
     table = table_name(cursor)

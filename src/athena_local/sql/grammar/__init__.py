@@ -1,0 +1,36 @@
+"""Trino's grammar of queries, read to the letter: what it does not have ends in SYNTAX_ERROR at the token that is wrong.
+
+It builds nothing. sqlglot reads the same text afterwards and is lenient by design, with every dialect's spelling in mind;
+this stands before it, so that only what Athena takes ever reaches it. The grammar is Trino's SqlBase.g4 as of Athena
+engine version 3. The text of MATCH_RECOGNIZE and of the JSON_* forms is looked at no further than to its last bracket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from athena_local.sql.grammar.queries import QueryGrammar
+from athena_local.sql.grammar.reader import Mismatch
+from athena_local.sql.lexer import Token
+
+Rule = Literal["query", "expression", "update", "merge"]
+
+
+def check(text: str, tokens: Sequence[Token], rule: Rule, end: int) -> None:
+    """Raise SYNTAX_ERROR unless `tokens` are exactly one `rule`. `end` is the offset behind the last of them."""
+    grammar = QueryGrammar(text, tokens, end)
+    read = {
+        "query": grammar.query,
+        "expression": grammar.expression,
+        "update": grammar.update,
+        "merge": grammar.merge,
+    }[rule]
+    try:
+        read()
+        grammar.end()
+    except Mismatch:
+        raise grammar.mismatch() from None
+
+
+__all__ = ["Rule", "check"]

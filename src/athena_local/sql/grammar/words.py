@@ -1,0 +1,23 @@
+"""Trino's reserved words: no unquoted identifier may be one of them. Every other keyword may be a name too."""
+
+from __future__ import annotations
+
+RESERVED = frozenset(
+    """
+    ALTER AND AS BETWEEN BY CASE CAST CONSTRAINT CREATE CROSS CUBE CURRENT_CATALOG CURRENT_DATE CURRENT_PATH CURRENT_ROLE
+    CURRENT_SCHEMA CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER DEALLOCATE DELETE DESCRIBE DISTINCT DROP ELSE END ESCAPE
+    EXCEPT EXECUTE EXISTS EXTRACT FALSE FOR FROM FULL GROUP GROUPING HAVING IN INNER INSERT INTERSECT INTO IS JOIN
+    JSON_ARRAY JSON_EXISTS JSON_OBJECT JSON_QUERY JSON_TABLE JSON_VALUE LEFT LIKE LISTAGG LOCALTIME LOCALTIMESTAMP
+    NATURAL NORMALIZE NOT NULL ON OR ORDER OUTER PREPARE RECURSIVE RIGHT ROLLUP SELECT SKIP TABLE THEN TRIM TRUE UESCAPE
+    UNION UNNEST USING VALUES WHEN WHERE WITH
+    """.split()  # noqa: SIM905 - seventy words are read more easily as text
+)
+
+# Words that are no names by themselves where a clause of theirs follows: word -> what must come next for the clause.
+CLAUSE_AFTER_RELATION = {
+    "LIMIT": {"<integer>", "ALL", "?"},
+    "OFFSET": {"<integer>", "?"},
+    "FETCH": {"FIRST", "NEXT"},
+    "TABLESAMPLE": {"BERNOULLI", "SYSTEM"},
+    "MATCH_RECOGNIZE": {"("},
+}
