@@ -1,16 +1,19 @@
 """Hive tables: from a Glue table, its partitions and the objects below them to the DuckDB text that reads them.
 
 Data is every object below the table's or a partition's location, hidden names aside. Partition values come from the
-catalog, never from the path. Files of partitions that a predicate excludes are neither listed nor read.
+catalog, or from the table's projection, never from the path. What a predicate excludes is neither listed nor read.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote as percent
 
-from athena_local.engine import parquet, text
+from athena_local.engine import parquet, projection, text
 from athena_local.engine.formats import Format, format_of
 from athena_local.errors import QueryError
 from athena_local.objects import S3Object
@@ -29,15 +32,50 @@ HIDDEN = {
     "$path": AthenaType("varchar"),
     "$file_modified_time": AthenaType("timestamp with time zone", 3),
     "$file_size": AthenaType("bigint"),
+    "$partition": AthenaType("varchar"),  # of partitioned tables
+    "$bucket": AthenaType("integer"),  # of bucketed tables
 }
+_BUCKET = re.compile(r"^0*(\d+)_\d+|bucket-(\d+)(?:\.|$)")  # how Hive and Trino number a bucket's file
+_LISTINGS = 16  # at once; the partitions of a scan are listed side by side
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One object with its partition's values in SQL, in the order of the partition keys."""
+    """One object with its partition's values in SQL, in the order of the partition keys, and its partition's name."""
 
     item: S3Object
     values: tuple[str, ...]
+    partition: str = ""
+    bucket: int | None = None
+
+
+class Predicate(projection.Predicate, Protocol):
+    """What a query says of partitions and files."""
+
+    def keep_files(self, files: list[DataFile]) -> list[DataFile]: ...
+
+
+def hidden_columns(table: Record) -> dict[str, AthenaType]:
+    """Return the columns a table has beside its own; no `*` shows them."""
+    absent = set()
+    if not table.get("PartitionKeys"):
+        absent.add("$partition")
+    if bucket_count(table) is None:
+        absent.add("$bucket")
+    return {name: kind for name, kind in HIDDEN.items() if name not in absent}
+
+
+def bucket_count(table: Record) -> int | None:
+    storage = table.get("StorageDescriptor") or {}
+    count = int(storage.get("NumberOfBuckets") or 0)
+    return count if count > 0 and storage.get("BucketColumns") else None
+
+
+def partition_name(keys: list[str], values: list[str]) -> str:
+    """Return `k=v/k2=v2`, with Hive's escapes."""
+    return "/".join(
+        f"{key}={percent(value, safe=' !$&()+,-.;@_')}" for key, value in zip(keys, values, strict=True)
+    )
 
 
 def columns(table: Record) -> list[Column]:
@@ -69,42 +107,77 @@ def _columns(records: list[Record]) -> list[Column]:
     return found
 
 
-def scan(session: Session, table: Record, keep: Callable[[list[Record]], list[Record]] | None = None) -> str:
-    """Return the select that reads a table: its columns, then the hidden ones.
-
-    keep: filters partitions (records of the catalog) by the query's predicate.
-    """
+def scan(session: Session, table: Record, predicate: Predicate | None = None) -> str:
+    """Return the select that reads a table: its columns, then the hidden ones. `predicate` spares partitions and files."""
     form = format_of(table)
     keys = partition_columns(table)
-    files = _data_files(session, table, keys, keep)
-    hidden = ", ".join(f"CAST(NULL AS {kind.duckdb()}) AS {quote(name)}" for name, kind in HIDDEN.items())
+    files = _data_files(session, table, keys, predicate)
     if not files:
-        nulls = ", ".join(
-            f"CAST(NULL AS {item.type.duckdb()}) AS {quote(item.name)}" for item in columns(table)
-        )
-        return f"SELECT {nulls}, {hidden} LIMIT 0"
-    return _read(session, form, data_columns(table), keys, files)
+        return nothing(table)
+    return _read(session, form, data_columns(table), keys, files, list(hidden_columns(table)))
+
+
+def nothing(table: Record) -> str:
+    """Return the select with a table's columns and no rows, for which no file is read."""
+    nulls = [f"CAST(NULL AS {item.type.duckdb()}) AS {quote(item.name)}" for item in columns(table)]
+    nulls += [
+        f"CAST(NULL AS {kind.duckdb()}) AS {quote(name)}" for name, kind in hidden_columns(table).items()
+    ]
+    return f"SELECT {', '.join(nulls)} LIMIT 0"
+
+
+def partitions_of(session: Session, table: Record, predicate: Predicate | None = None) -> list[Record]:
+    """Return the partitions a query reads: projected, or the catalog's."""
+    if projection.is_enabled(table):
+        return projection.partitions(table, partition_columns(table), predicate)
+    found = session.context.catalog.get_partitions(table["DatabaseName"], table["Name"])
+    return predicate.keep(found) if predicate is not None else found
 
 
 def _data_files(
-    session: Session, table: Record, keys: list[Column], keep: Callable[[list[Record]], list[Record]] | None
+    session: Session, table: Record, keys: list[Column], predicate: Predicate | None
 ) -> list[DataFile]:
     objects = session.context.objects
     if not keys:
-        location = _location(table)
-        return [DataFile(item, ()) for item in objects.list_data(location)]
-    partitions = session.context.catalog.get_partitions(table["DatabaseName"], table["Name"])
-    if keep is not None:
-        partitions = keep(partitions)
-    found = []
-    for partition in partitions:
-        values = tuple(
-            partition_literal(value, key) for value, key in zip(partition["Values"], keys, strict=True)
-        )
-        storage = partition.get("StorageDescriptor") or {}
-        if storage.get("Location"):
-            found += [DataFile(item, values) for item in objects.list_data(str(storage["Location"]))]
-    return found
+        found = [DataFile(item, ()) for item in objects.list_data(_location(table))]
+    else:
+        names = [key.name for key in keys]
+        located = [
+            (row, str(location))
+            for row in partitions_of(session, table, predicate)
+            if (location := (row.get("StorageDescriptor") or {}).get("Location"))
+        ]
+
+        def listed(pair: tuple[Record, str]) -> list[DataFile]:
+            row, location = pair
+            session.check_cancelled()
+            values = tuple(
+                partition_literal(value, key) for value, key in zip(row["Values"], keys, strict=True)
+            )
+            name = partition_name(names, row["Values"])
+            return [DataFile(item, values, name) for item in objects.list_data(location)]
+
+        if len(located) < 2:
+            found = [file for pair in located for file in listed(pair)]
+        else:
+            with ThreadPoolExecutor(_LISTINGS) as pool:
+                found = [file for files in pool.map(listed, located) for file in files]
+    if bucket_count(table) is not None:
+        found = _numbered(found)
+    return predicate.keep_files(found) if predicate is not None else found
+
+
+def _numbered(files: list[DataFile]) -> list[DataFile]:
+    """Give each file its bucket: by its name, or else by the place of the name in its partition."""
+    seen: dict[str, int] = {}
+    numbered = []
+    for file in files:
+        match = _BUCKET.search(file.item.path.rsplit("/", 1)[-1])
+        place = seen.get(file.partition, 0)
+        seen[file.partition] = place + 1
+        number = int(match.group(1) or match.group(2)) if match else place
+        numbered.append(replace(file, bucket=number))
+    return numbered
 
 
 def _location(table: Record) -> str:
@@ -123,7 +196,12 @@ def partition_literal(value: str, key: Column) -> str:
 
 
 def _read(
-    session: Session, form: Format, data: list[Column], keys: list[Column], files: list[DataFile]
+    session: Session,
+    form: Format,
+    data: list[Column],
+    keys: list[Column],
+    files: list[DataFile],
+    hidden: list[str],
 ) -> str:
     items = [file.item for file in files]
     names = [item.path for item in items]
@@ -139,27 +217,38 @@ def _read(
             constants = [
                 f"{value} AS {quote(key.name)}" for value, key in zip(file.values, keys, strict=True)
             ]
-            constants += _hidden(file.item)
+            constants += [f"{value} AS {quote(name)}" for name, value in _hidden(file, hidden)]
             branches.append(f"SELECT *, {', '.join(constants)} FROM ({read([index])})")
         return " UNION ALL BY NAME ".join(branches) if len(branches) > 1 else branches[0]
-    return _joined(read(list(range(len(files))), file_name="__file"), data, keys, files, names)
+    sql = read(list(range(len(files))), file_name="__file")
+    return _joined(sql, data, keys, files, names, hidden)
 
 
-def _hidden(item: S3Object) -> list[str]:
-    stamp = item.modified.strftime("%Y-%m-%d %H:%M:%S+00")
-    return [
-        f'{text.literal(item.path)} AS "$path"',
-        f"TIMESTAMPTZ '{stamp}' AS \"$file_modified_time\"",
-        f'CAST({item.size} AS BIGINT) AS "$file_size"',
-    ]
+def _hidden(file: DataFile, names: list[str]) -> list[tuple[str, str]]:
+    stamp = file.item.modified.strftime("%Y-%m-%d %H:%M:%S+00")
+    values = {
+        "$path": text.literal(file.item.path),
+        "$file_modified_time": f"TIMESTAMPTZ '{stamp}'",
+        "$file_size": f"CAST({file.item.size} AS BIGINT)",
+        "$partition": text.literal(file.partition),
+        "$bucket": f"CAST({'NULL' if file.bucket is None else file.bucket} AS INTEGER)",
+    }
+    return [(name, values[name]) for name in names]
 
 
-def _joined(sql: str, data: list[Column], keys: list[Column], files: list[DataFile], local: list[str]) -> str:
-    names = ["__name", *(quote(key.name) for key in keys), *(quote(name) for name in HIDDEN)]
+def _joined(
+    sql: str,
+    data: list[Column],
+    keys: list[Column],
+    files: list[DataFile],
+    local: list[str],
+    hidden: list[str],
+) -> str:
+    names = ["__name", *(quote(key.name) for key in keys), *(quote(name) for name in hidden)]
     rows = []
     for name, file in zip(local, files, strict=True):
-        hidden = [part.rsplit(" AS ", 1)[0] for part in _hidden(file.item)]
-        rows.append(f"({', '.join([text.literal(name), *file.values, *hidden])})")
+        values = [value for _, value in _hidden(file, hidden)]
+        rows.append(f"({', '.join([text.literal(name), *file.values, *values])})")
     selected = ", ".join([*(f"d.{quote(item.name)}" for item in data), *(f"f.{name}" for name in names[1:])])
-    values = f"(VALUES {', '.join(rows)}) AS f({', '.join(names)})"
-    return f"SELECT {selected} FROM ({sql}) AS d JOIN {values} ON d.__file = f.__name"
+    values_sql = f"(VALUES {', '.join(rows)}) AS f({', '.join(names)})"
+    return f"SELECT {selected} FROM ({sql}) AS d JOIN {values_sql} ON d.__file = f.__name"

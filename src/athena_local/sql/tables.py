@@ -14,7 +14,8 @@ from athena_local.engine import hive
 from athena_local.errors import QueryError
 from athena_local.sql import information_schema, views
 from athena_local.sql.dialect import DuckDBText
-from athena_local.sql.scope import Output, Relation, Scope, position_of
+from athena_local.sql.pruning import PartitionPredicate, own_conjuncts
+from athena_local.sql.scope import Output, Scope, position_of
 from athena_local.sql.statements import Position, TableName
 from athena_local.types import VARCHAR, AthenaType, Column
 
@@ -123,7 +124,7 @@ class Tables:
     ) -> tuple[str, list[Output]]:
         columns = iceberg.columns(record, self.session)
         names = {column.name.lower() for column in columns} | {name for name, _ in _ICEBERG_HIDDEN}
-        own = _own_conjuncts(conjuncts, alias, names)
+        own = own_conjuncts(conjuncts, alias, names)
         predicate: Any = exp.and_(*own, copy=True) if own else None
         as_of = self._as_of(version) if version is not None else None
         scan = iceberg.scan(self.session, record, predicate=predicate, as_of=as_of)
@@ -145,37 +146,13 @@ class Tables:
         )
 
     def _hive(self, record: Record, alias: str, conjuncts: list[exp.Expression]) -> tuple[str, list[Output]]:
+        hidden = hive.hidden_columns(record)
         keys = hive.partition_columns(record)
-        own = _own_conjuncts(conjuncts, alias, {key.name for key in keys})
-
-        def keep(partitions: list[Record]) -> list[Record]:
-            return self._matching(partitions, keys, own) if own and partitions else partitions
-
-        sql = hive.scan(self.session, record, keep)
+        own = own_conjuncts(conjuncts, alias, {key.name for key in keys} | set(hidden))
+        sql = hive.scan(self.session, record, PartitionPredicate(self.session, self.queries, keys, own))
         outputs = [Output(column.name, column.type, column.name) for column in hive.columns(record)]
-        outputs += [Output(name, kind, name, hidden=True) for name, kind in hive.HIDDEN.items()]
+        outputs += [Output(name, kind, name, hidden=True) for name, kind in hidden.items()]
         return sql, outputs
-
-    def _matching(
-        self, partitions: list[Record], keys: list[Column], own: list[exp.Expression]
-    ) -> list[Record]:
-        """Ask DuckDB which partitions the predicate keeps."""
-        scope = Scope([Relation("p", [Output(key.name, key.type, key.name) for key in keys])])
-        conditions = []
-        for conjunct in own:
-            condition = self.queries.expressions.translate(conjunct, scope).node
-            conditions.append(f"coalesce({condition.sql(dialect=DuckDBText)}, false)")
-        rows = [
-            f"({index}, "
-            + ", ".join(
-                hive.partition_literal(value, key) for value, key in zip(row["Values"], keys, strict=True)
-            )
-            + ")"
-            for index, row in enumerate(partitions)
-        ]
-        names = ", ".join(f'"{key.name}"' for key in keys)
-        sql = f"SELECT i FROM (VALUES {', '.join(rows)}) AS p(i, {names}) WHERE {' AND '.join(conditions)} ORDER BY i"
-        return [partitions[row[0]] for row in self.session.execute(sql).fetchall()]
 
     def _view(self, record: Record, position: Position | None) -> tuple[str, list[Output]]:
         from athena_local.sql.queries.dispatch import Queries
@@ -203,24 +180,3 @@ class Tables:
             for column, output in zip(view.columns, outputs, strict=True)
         ]
         return tree.sql(dialect=DuckDBText), renamed
-
-
-def _own_conjuncts(conjuncts: list[exp.Expression], alias: str, names: set[str]) -> list[exp.Expression]:
-    """Return the conditions on this relation's named columns alone, without qualifiers."""
-    found = []
-    for conjunct in conjuncts:
-        if conjunct.find(exp.Query, exp.Lambda, exp.AggFunc):
-            continue
-        columns = list(conjunct.find_all(exp.Column))
-        if not columns:
-            continue
-        if all(
-            column.name.lower() in names
-            and (not column.table or (column.table.lower() == alias.lower() and not column.db))
-            for column in columns
-        ):
-            copy = conjunct.copy()
-            for column in copy.find_all(exp.Column):
-                column.set("table", None)
-            found.append(copy)
-    return found

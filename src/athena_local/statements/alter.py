@@ -9,13 +9,13 @@ from urllib.parse import unquote
 from athena_local.catalog import AlreadyExistsError, EntityNotFoundError
 from athena_local.context import StatementResult
 from athena_local.engine import hive
+from athena_local.engine.hive import partition_name
 from athena_local.errors import QueryError
 from athena_local.objects import split_path
 from athena_local.sql import statements as s
 from athena_local.sql.tables import find
 from athena_local.sql.views import is_view
 from athena_local.statements.definitions import check_hive_type, done, glue_columns
-from athena_local.statements.show import partition_name
 from athena_local.types import Column
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote as percent
 
 from athena_local import iceberg
 from athena_local.catalog import EntityNotFoundError
@@ -101,7 +100,10 @@ def columns_of(record: Record) -> list[Column]:
 
 
 def _columns(session: Session, statement: s.Show) -> list[str]:
-    return [f"{column.name:<{_WIDTH}}" for column in columns_of(_target(session, statement))]
+    record = _target(session, statement)
+    if iceberg.is_iceberg(record):
+        return iceberg.column_lines(session, record)
+    return [f"{column.name:<{_WIDTH}}" for column in columns_of(record)]
 
 
 def _partitions(session: Session, statement: s.Show) -> list[str]:
@@ -111,14 +113,7 @@ def _partitions(session: Session, statement: s.Show) -> list[str]:
         text = f"Table {record['DatabaseName']}.{record['Name']} is not a partitioned table"
         raise QueryError("INVALID_ARGUMENTS", text)
     rows = session.context.catalog.get_partitions(record["DatabaseName"], record["Name"])
-    return sorted(partition_name(keys, row["Values"]) for row in rows)
-
-
-def partition_name(keys: list[str], values: list[str]) -> str:
-    """Return `k=v/k2=v2`, with Hive's escapes."""
-    return "/".join(
-        f"{key}={percent(value, safe=' !$&()+,-.;@_')}" for key, value in zip(keys, values, strict=True)
-    )
+    return sorted(hive.partition_name(keys, row["Values"]) for row in rows)
 
 
 def _create_table(session: Session, statement: s.Show) -> list[str]:
@@ -126,27 +121,21 @@ def _create_table(session: Session, statement: s.Show) -> list[str]:
     name = f"{record['DatabaseName']}.{record['Name']}"
     if views.is_view(record):
         raise QueryError("INVALID_ARGUMENTS", f"SHOW CREATE TABLE is not supported on the view {name}")
-    is_iceberg = iceberg.is_iceberg(record)
+    if iceberg.is_iceberg(record):
+        return iceberg.create_table_lines(session, record)
     storage = record.get("StorageDescriptor") or {}
-    head = f"CREATE TABLE `{name}`(" if is_iceberg else f"CREATE EXTERNAL TABLE `{name}`("
-    data = iceberg.columns(record) if is_iceberg else hive.data_columns(record)
-    lines = [head, *_definitions(data)]
+    lines = [f"CREATE EXTERNAL TABLE `{name}`(", *_definitions(hive.data_columns(record))]
     keys = hive.partition_columns(record)
-    if keys and not is_iceberg:
+    if keys:
         lines += ["PARTITIONED BY ( ", *_definitions(keys)]
-    if not is_iceberg:
-        serde = storage.get("SerdeInfo") or {}
-        lines += ["ROW FORMAT SERDE ", f"  '{serde.get('SerializationLibrary', '')}' "]
-        if serde.get("Parameters"):
-            lines += ["WITH SERDEPROPERTIES ( ", *_pairs(serde["Parameters"])]
-        lines += ["STORED AS INPUTFORMAT ", f"  '{storage.get('InputFormat', '')}' "]
-        lines += ["OUTPUTFORMAT ", f"  '{storage.get('OutputFormat', '')}'"]
+    serde = storage.get("SerdeInfo") or {}
+    lines += ["ROW FORMAT SERDE ", f"  '{serde.get('SerializationLibrary', '')}' "]
+    if serde.get("Parameters"):
+        lines += ["WITH SERDEPROPERTIES ( ", *_pairs(serde["Parameters"])]
+    lines += ["STORED AS INPUTFORMAT ", f"  '{storage.get('InputFormat', '')}' "]
+    lines += ["OUTPUTFORMAT ", f"  '{storage.get('OutputFormat', '')}'"]
     lines += ["LOCATION", f"  '{storage.get('Location', '')}'"]
-    parameters = {
-        key: value
-        for key, value in (record.get("Parameters") or {}).items()
-        if key not in {"EXTERNAL", "metadata_location", "previous_metadata_location"}
-    }
+    parameters = {key: value for key, value in (record.get("Parameters") or {}).items() if key != "EXTERNAL"}
     if parameters:
         lines += ["TBLPROPERTIES (", *_pairs(parameters)]
     return lines
@@ -180,6 +169,8 @@ def _create_view(session: Session, statement: s.Show) -> list[str]:
 
 def _properties(session: Session, statement: s.Show) -> list[str]:
     record = _target(session, statement)
+    if iceberg.is_iceberg(record) and statement.key is None:
+        return iceberg.property_lines(session, record)
     parameters = record.get("Parameters") or {}
     if statement.key is not None:
         if statement.key not in parameters:
@@ -198,6 +189,8 @@ def _line(*cells: str) -> str:
 
 def describe(session: Session, statement: s.Describe) -> StatementResult:
     record = find(session, statement.table)
+    if iceberg.is_iceberg(record) and statement.column is None:
+        return _lines(_DESCRIBED, iceberg.describe_lines(session, record))
     columns = columns_of(record)
     if statement.column is not None:
         columns = [column for column in columns if column.name == statement.column]

@@ -20,6 +20,7 @@ from athena_local.catalog import EntityNotFoundError
 from athena_local.config import CATALOG_NAME, MAX_OPEN_PARTITIONS
 from athena_local.context import StatementResult
 from athena_local.engine import formats, hive
+from athena_local.engine.hive import partition_name
 from athena_local.engine.text import literal
 from athena_local.errors import QueryError
 from athena_local.sql import statements as s
@@ -27,7 +28,6 @@ from athena_local.sql.casts import stored
 from athena_local.sql.coercion import assignable
 from athena_local.statements.alter import partition_input, partition_location
 from athena_local.statements.definitions import check_names, register, require_database, table_input
-from athena_local.statements.show import partition_name
 from athena_local.types import Column, quote
 
 if TYPE_CHECKING:

@@ -103,8 +103,8 @@ def test_lazy_csv_that_is_not_what_its_name_says_fails(rows: Rows, table: Callab
 
 def test_json_keys_are_found_in_any_case(rows: Rows, table: Callable[..., str]) -> None:
     body = b'{"Id": 1, "Deep": {"Inner": "ID: \\"Id\\": 5"}, "m": {"Key": 2}}\n{"id": 2}\n'
-    table(body, "id int, deep struct<inner:string>, m map<string,int>", OPENX)
-    assert sorted(rows("select id, deep.inner, m from t"), key=str) == [
+    table(body, "id int, deep struct<within:string>, m map<string,int>", OPENX)
+    assert sorted(rows("select id, deep.within, m from t"), key=str) == [
         (1, 'ID: "Id": 5', [("Key", 2)]),
         (2, None, None),
     ]
