@@ -4,6 +4,7 @@ What is written here any Iceberg reader can read through Glue, and what a Glue c
 """
 
 from athena_local.iceberg.ddl import alter_table, create_table, create_table_as, drop_table
+from athena_local.iceberg.describe import column_lines, create_table_lines, describe_lines, property_lines
 from athena_local.iceberg.dml import delete, insert, merge, update
 from athena_local.iceberg.maintenance import optimize, vacuum
 from athena_local.iceberg.metadata_tables import METADATA_TABLES, scan_metadata
@@ -15,15 +16,19 @@ __all__ = [
     "AsOf",
     "Scan",
     "alter_table",
+    "column_lines",
     "columns",
     "create_table",
     "create_table_as",
+    "create_table_lines",
     "delete",
+    "describe_lines",
     "drop_table",
     "insert",
     "is_iceberg",
     "merge",
     "optimize",
+    "property_lines",
     "scan",
     "scan_metadata",
     "update",

@@ -6,24 +6,26 @@ files. A schema change commits like any other, and is tried again when somebody 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyiceberg.exceptions import ValidationError
 from pyiceberg.table.metadata import new_table_metadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import RemovePropertiesUpdate, SetPropertiesUpdate
+from pyiceberg.types import ListType, MapType, StructType
 
 from athena_local.catalog import AlreadyExistsError, EntityNotFoundError
+from athena_local.config import CATALOG_NAME
 from athena_local.context import StatementResult
 from athena_local.errors import QueryError
+from athena_local.iceberg import properties
 from athena_local.iceberg import table as tables
 from athena_local.iceberg.commit import Changes, snapshot_updates
 from athena_local.iceberg.dml import assigned
 from athena_local.iceberg.partitions import parse_spec
 from athena_local.iceberg.schema import to_iceberg, to_schema, with_precision
 from athena_local.iceberg.table import CommitConflictError, IcebergTable, Record
-from athena_local.iceberg.write import CODEC_PROPERTY, codec, write_data
+from athena_local.iceberg.write import write_data
 from athena_local.sql.statements import (
     AddColumns,
     ChangeColumn,
@@ -32,61 +34,84 @@ from athena_local.sql.statements import (
     SetProperties,
     UnsetProperties,
 )
-from athena_local.types import Column, from_iceberg
+from athena_local.types import AthenaType, Column, from_iceberg
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Transaction
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableUpdate
+    from pyiceberg.table.update.schema import UpdateSchema
+    from pyiceberg.types import IcebergType
 
     from athena_local.engine.session import Session
-    from athena_local.sql.statements import AlterTable, CreateTable, CreateTableAs
+    from athena_local.sql.statements import AlterTable, CreateTable, CreateTableAs, TableName
 
 ALTER_ATTEMPTS = 5
-# https://docs.aws.amazon.com/athena/latest/ug/querying-iceberg-creating-tables.html, the keys a table may be given
-_TABLE_PROPERTIES = {
-    "table_type",
-    "format",
-    "write_compression",
-    "compression_level",
-    "optimize_rewrite_data_file_threshold",
-    "optimize_rewrite_delete_file_threshold",
-    "optimize_rewrite_min_data_file_size_bytes",
-    "optimize_rewrite_max_data_file_size_bytes",
-    "write_target_data_file_size_bytes",
-    "vacuum_min_snapshots_to_keep",
-    "vacuum_max_snapshot_age_seconds",
-    "vacuum_max_metadata_files_to_keep",
-}
-_CTAS_PROPERTIES = _TABLE_PROPERTIES | {"location", "partitioning", "is_external"}
+NOT_SUPPORTED_TEXT = "Query type not supported by Athena Iceberg at this time"
+_NOT_IN_DDL = {"time", "uuid"}  # CTAS makes such columns, CREATE TABLE and ALTER TABLE have no names for them
 
 
 def create_table(session: Session, statement: CreateTable) -> StatementResult:
     context = session.context
     database, name = statement.table.database or context.database, statement.table.name
-    if _exists(session, database, name, statement.if_not_exists):
-        return StatementResult(lines=[])
+    _check_clauses(statement)
+    kept = properties.of_create(statement.properties)
     if not statement.location:
-        raise QueryError("INVALID_TABLE_PROPERTY", "Table location can not be null for an Iceberg table")
-    if statement.external:
-        raise QueryError("NOT_SUPPORTED", "External keyword not supported for table type ICEBERG")
-    columns = [
-        Column(column.name, with_precision(column.type), column.comment) for column in statement.columns
-    ]
-    properties = _properties(statement.properties, _TABLE_PROPERTIES)
-    metadata = _metadata(columns, list(statement.partition_transforms), statement.location, properties)
+        raise QueryError(
+            "SYNTAX_ERROR", "No location was specified for table. An S3 location must be specified"
+        )
+    _check_database(session, statement.table, database)
+    if _exists(session, database, name):
+        if statement.if_not_exists:
+            return StatementResult(lines=[])
+        raise QueryError("TABLE_ALREADY_EXISTS", f"Table '{database}.{name}' already exists")
+    columns = [_declared(column) for column in statement.columns]
+    metadata = _metadata(columns, list(statement.partition_transforms), statement.location, kept)
     staged = tables.staged(context, database, name, metadata, statement.comment or "")
     with tables.clean_on_failure(context, staged):
         tables.create(context, staged)
     return StatementResult(lines=[])
 
 
+def _check_clauses(statement: CreateTable) -> None:
+    """Refuse what only Hive tables have, in Athena's order and words."""
+    if statement.external:
+        raise properties.unsupported("External keyword not supported for table type ICEBERG")
+    for given, clause in (
+        (statement.bucket_columns, "CLUSTERED BY"),
+        (statement.row_format, "ROW FORMAT"),
+        (statement.stored_as or statement.input_format, "STORED AS/BY"),
+    ):
+        if given:
+            raise properties.unsupported(f"Iceberg create table statement does not allow {clause}")
+    if statement.partition_columns:
+        text = "Invalid PARTITIONED BY clause in Iceberg create table statement"
+        raise QueryError("", text, error_type=1006)
+
+
+def _declared(column: Column) -> Column:
+    """Return a column of a DDL statement, its timestamps at Iceberg's precision."""
+    _check_declared(column.type)
+    return Column(column.name.lower(), with_precision(column.type), column.comment)
+
+
+def _check_declared(kind: AthenaType) -> None:
+    if kind.base in _NOT_IN_DDL:
+        raise QueryError("NOT_SUPPORTED", f"Type not supported for Iceberg: {kind.trino()}")
+    for _, inner in kind.fields:
+        _check_declared(inner)
+
+
 def create_table_as(session: Session, statement: CreateTableAs) -> StatementResult:
     context, given = session.context, statement.properties
     database, name = statement.table.database or context.database, statement.table.name
-    if _exists(session, database, name, statement.if_not_exists):
-        return StatementResult(update_count=0)
+    if _exists(session, database, name):
+        if statement.if_not_exists:
+            return StatementResult(update_count=0)
+        text = f"Destination table '{CATALOG_NAME.lower()}.{database}.{name}' already exists"
+        raise QueryError("TABLE_ALREADY_EXISTS", text, position=(1, 1))
+    kept = properties.of_ctas(given)
     location = given.get("location")
     if not isinstance(location, str) or not location:
         raise QueryError(
@@ -98,13 +123,14 @@ def create_table_as(session: Session, statement: CreateTableAs) -> StatementResu
     if not isinstance(partitioning, list):
         raise QueryError("INVALID_TABLE_PROPERTY", "Property 'partitioning' must be an array of strings")
     translated = session.translate(statement.query)
-    metadata = _metadata(translated.columns, partitioning, location, _properties(given, _CTAS_PROPERTIES))
-    _check_database(session, database)
+    _check_ctas_database(session, database)
+    _check_names(translated.columns)
+    metadata = _metadata(translated.columns, partitioning, location, kept)
     if next(iter(context.objects.list(metadata.location + "/")), None) is not None:
         raise QueryError(
             "ICEBERG_FILESYSTEM_ERROR", f"Cannot create a table on a non-empty location: {metadata.location}"
         )
-    staged = tables.staged(context, database, name, metadata)
+    staged = tables.staged(context, database, name, metadata, str(given.get("comment", "")))
     names = [field.name for field in staged.schema.fields]
     with tables.clean_on_failure(context, staged):
         changes = Changes()
@@ -119,65 +145,55 @@ def create_table_as(session: Session, statement: CreateTableAs) -> StatementResu
     )
 
 
-def _exists(session: Session, database: str, name: str, tolerated: bool) -> bool:
+def _check_names(columns: list[Column]) -> None:
+    for number, column in enumerate(columns):
+        if not column.name or column.name == f"_col{number}":
+            text = f"Column name not specified at position {number + 1}"
+            raise QueryError("MISSING_COLUMN_NAME", text, position=(1, 1))
+        if column.type.base == "unknown":
+            text = f"Column type is unknown at position {number + 1}"
+            raise QueryError("COLUMN_TYPE_UNKNOWN", text, position=(1, 1))
+
+
+def _exists(session: Session, database: str, name: str) -> bool:
     try:
         session.context.catalog.get_table(database, name)
     except EntityNotFoundError:
         return False
-    if not tolerated:
-        raise QueryError("TABLE_ALREADY_EXISTS", f"Table '{database}.{name}' already exists")
     return True
 
 
-def _check_database(session: Session, database: str) -> None:
+def _check_database(session: Session, table: TableName, database: str) -> None:
     try:
         session.context.catalog.get_database(database)
     except EntityNotFoundError as error:
-        raise QueryError("SCHEMA_NOT_FOUND", f"Schema {database} not found") from error
+        text = f"Schema '{database}' does not exist"
+        raise QueryError("SCHEMA_NOT_FOUND", text, position=table.position) from error
+
+
+def _check_ctas_database(session: Session, database: str) -> None:
+    try:
+        session.context.catalog.get_database(database)
+    except EntityNotFoundError as error:
+        text = f"Database {database} not found. Please check your query"
+        raise QueryError("", text, error_type=1301) from error
 
 
 def _metadata(
-    columns: list[Column], partitioning: list[str], location: str, properties: dict[str, str]
+    columns: list[Column], partitioning: list[str], location: str, kept: dict[str, str]
 ) -> TableMetadata:
     names = [column.name.lower() for column in columns]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name '{twice}' specified more than once")
-    if any(not name for name in names):
-        raise QueryError("MISSING_COLUMN_NAME", "Column name not specified")
     schema = to_schema([Column(column.name.lower(), column.type, column.comment) for column in columns])
-    codec(properties)  # refuses what cannot be written, before a byte is
     return new_table_metadata(
         schema=schema,
         partition_spec=parse_spec(partitioning, schema),
         sort_order=UNSORTED_SORT_ORDER,
         location=location.rstrip("/"),
-        properties={"format-version": "2", **properties},
+        properties={"format-version": "2", **kept},
     )
-
-
-def _properties(given: Mapping[str, Any], known: set[str]) -> dict[str, str]:
-    """Return Iceberg's properties for Athena's; an unknown key is refused, as Athena refuses it."""
-    properties = {"write.format.default": "parquet", CODEC_PROPERTY: "zstd"}
-    for key, value in given.items():
-        if key.lower() not in known:
-            raise QueryError("INVALID_TABLE_PROPERTY", f"Unsupported table property key: {key}")
-        _set(properties, key.lower(), str(value))
-    return properties
-
-
-def _set(properties: dict[str, str], key: str, value: str) -> None:
-    if key == "format":
-        if value.lower() != "parquet":
-            raise QueryError("NOT_SUPPORTED", f"Iceberg tables in format {value.upper()} are not supported")
-    elif key == "write_compression":
-        properties[CODEC_PROPERTY] = value.lower()
-    elif key == "compression_level":
-        properties["write.parquet.compression-level"] = value
-    elif key == "write_target_data_file_size_bytes":
-        properties["write.target-file-size-bytes"] = value
-    elif key not in {"table_type", "location", "partitioning", "is_external"}:
-        properties[key] = value
 
 
 def drop_table(session: Session, table: Record) -> StatementResult:
@@ -200,6 +216,9 @@ def alter_table(session: Session, statement: AlterTable, table: Record) -> State
             )
         except AlreadyExistsError as error:
             raise QueryError("TABLE_ALREADY_EXISTS", f"Target table '{action.to}' already exists") from error
+        except EntityNotFoundError as error:
+            text = f"Schema '{action.to.database}' does not exist"
+            raise QueryError("SCHEMA_NOT_FOUND", text, position=action.to.position) from error
         return StatementResult(lines=[])
     loaded = tables.load(context, table)
     for attempt in range(ALTER_ATTEMPTS):
@@ -217,29 +236,21 @@ def alter_table(session: Session, statement: AlterTable, table: Record) -> State
 
 def _updates(table: IcebergTable, action: Any) -> tuple[TableUpdate, ...]:
     if isinstance(action, SetProperties):
-        for key in action.properties:
-            if key.lower() not in _TABLE_PROPERTIES:
-                raise QueryError("INVALID_TABLE_PROPERTY", f"Unsupported table property key: {key}")
-        changed: dict[str, str] = {}
-        for key, value in action.properties.items():
-            _set(changed, key.lower(), value)
-        codec({**table.metadata.properties, **changed})
+        changed = properties.of_set(table, action.properties)
         return (SetPropertiesUpdate(updates=changed),) if changed else ()
     if isinstance(action, UnsetProperties):
-        present = [key for key in action.keys if key in table.metadata.properties]
+        present = properties.of_unset(table, action.keys)
         return (RemovePropertiesUpdate(removals=present),) if present else ()
+    if not isinstance(action, (AddColumns, DropColumn, ChangeColumn)):
+        raise properties.unsupported(NOT_SUPPORTED_TEXT)
     transaction = table.pyiceberg().transaction()
     try:
         if isinstance(action, AddColumns):
             _add_columns(transaction, table.schema, action)
         elif isinstance(action, DropColumn):
             _drop_column(transaction, table, action)
-        elif isinstance(action, ChangeColumn):
-            _change_column(transaction, table.schema, action)
         else:
-            raise QueryError(
-                "NOT_SUPPORTED", f"{action.substatement} is not supported for table type ICEBERG"
-            )
+            _change_column(transaction, table.schema, action)
     except (ValidationError, ValueError) as error:
         raise QueryError("NOT_SUPPORTED", str(error)) from error
     return transaction._updates
@@ -256,11 +267,12 @@ def _add_columns(transaction: Transaction, schema: Schema, action: AddColumns) -
     present = {field.name.lower() for field in schema.fields}
     with transaction.update_schema() as update:
         for column in action.columns:
-            if column.name.lower() in present:
+            declared = _declared(column)
+            if declared.name in present:
                 raise QueryError("COLUMN_ALREADY_EXISTS", f"Column '{column.name}' already exists")
-            present.add(column.name.lower())
-            kind = to_iceberg(with_precision(column.type), _unnumbered())
-            update.add_column(column.name.lower(), kind, doc=column.comment or None)
+            present.add(declared.name)
+            kind = to_iceberg(declared.type, _unnumbered())
+            update.add_column(declared.name, kind, doc=declared.comment or None)
 
 
 def _unnumbered() -> Any:
@@ -284,18 +296,42 @@ def _drop_column(transaction: Transaction, table: IcebergTable, action: DropColu
 
 def _change_column(transaction: Transaction, schema: Schema, action: ChangeColumn) -> None:
     name = _existing(schema, action.name)
-    field, column = schema.find_field(name), action.column
-    kind = to_iceberg(with_precision(column.type), _unnumbered())
-    if not field.field_type.is_primitive and from_iceberg(kind) != from_iceberg(field.field_type):
-        raise QueryError("NOT_SUPPORTED", f"Cannot change the type of nested column {name}")
+    field, column = schema.find_field(name), _declared(action.column)
+    kind = to_iceberg(column.type, _unnumbered())
     with transaction.update_schema() as update:
-        if field.field_type.is_primitive and kind != field.field_type:
-            update.update_column(name, field_type=kind)
+        _change_type(update, (name,), field.field_type, kind)
         if column.comment and column.comment != field.doc:
             update.update_column(name, doc=column.comment)
-        if column.name.lower() != name:
-            update.rename_column(name, column.name.lower())
+        if column.name != name:
+            update.rename_column(name, column.name)
         if action.first:
             update.move_first(name)
         if action.after:
             update.move_after(name, _existing(schema, action.after))
+
+
+def _change_type(update: UpdateSchema, path: tuple[str, ...], old: IcebergType, new: IcebergType) -> None:
+    """Widen primitives wherever they stand; a struct gains and loses fields by name."""
+    if isinstance(old, StructType) and isinstance(new, StructType):
+        present = {field.name: field.field_type for field in old.fields}
+        wanted = {field.name for field in new.fields}
+        for field in new.fields:
+            if field.name in present:
+                _change_type(update, (*path, field.name), present[field.name], field.field_type)
+            else:
+                update.add_column((*path, field.name), field.field_type)
+        for name in present:
+            if name not in wanted:
+                update.delete_column((*path, name))
+    elif isinstance(old, ListType) and isinstance(new, ListType):
+        _change_type(update, (*path, "element"), old.element_type, new.element_type)
+    elif isinstance(old, MapType) and isinstance(new, MapType):
+        if from_iceberg(old.key_type) != from_iceberg(new.key_type):
+            raise QueryError("NOT_SUPPORTED", f"Cannot change the key type of map {'.'.join(path)}")
+        _change_type(update, (*path, "value"), old.value_type, new.value_type)
+    elif old.is_primitive and new.is_primitive:
+        if old != new:
+            update.update_column(path, field_type=new)
+    else:
+        shown = f"{from_iceberg(old).hive()} -> {from_iceberg(new).hive()}"
+        raise QueryError("NOT_SUPPORTED", f"Cannot change column type: {'.'.join(path)}: {shown}")

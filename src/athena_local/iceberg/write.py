@@ -20,7 +20,7 @@ from pyiceberg.typedef import Record as Partition
 
 from athena_local.config import MAX_OPEN_PARTITIONS
 from athena_local.errors import QueryError
-from athena_local.iceberg import partitions
+from athena_local.iceberg import partitions, properties
 from athena_local.iceberg.scans import scalar
 from athena_local.iceberg.schema import field_ids, leaves, text
 from athena_local.types import quote
@@ -36,25 +36,7 @@ FILE_SIZE_BYTES = 128 * 1024**2  # Athena's and Iceberg's usual target; DuckDB c
 UPLOAD_THREADS = 8  # uploads wait for the network more than for the processor; more than 16 gains nothing
 BOUND_CHARACTERS = 16  # Iceberg's default truncate(16) of string bounds
 DELETE_PATH_ID, DELETE_POS_ID = 2147483546, 2147483545  # reserved by the specification
-# Iceberg's names of codecs -> DuckDB's
-_CODECS = {
-    "zstd": "zstd",
-    "snappy": "snappy",
-    "gzip": "gzip",
-    "lz4": "lz4_raw",
-    "none": "uncompressed",
-    "uncompressed": "uncompressed",
-}
-CODEC_PROPERTY = "write.parquet.compression-codec"
 _PARTITION_COLUMN = "__iceberg_partition_"
-
-
-def codec(properties: Any) -> str:
-    """Return DuckDB's name of the table's codec; one that DuckDB cannot write is refused."""
-    name = str(properties.get(CODEC_PROPERTY, "zstd")).lower()
-    if name not in _CODECS:
-        raise QueryError("INVALID_TABLE_PROPERTY", f"Unsupported write_compression for Parquet: {name}")
-    return _CODECS[name]
 
 
 def write_data(session: Session, table: IcebergTable, query: str) -> list[DataFile]:
@@ -116,13 +98,16 @@ def _copy(
 ) -> list[tuple[Any, ...]]:
     options = [
         "FORMAT parquet",
-        f"COMPRESSION {codec(table.metadata.properties)}",
+        f"COMPRESSION {properties.codec(table.metadata.properties)}",
         f"FIELD_IDS {field_ids(table.schema)}",
         f"FILE_SIZE_BYTES {target_size(table)}",
         "FILENAME_PATTERN '{uuid}'",
         "RETURN_STATS true",
         "OVERWRITE_OR_IGNORE true",
     ]
+    level = properties.level(table.metadata.properties)
+    if level is not None:
+        options.append(f"COMPRESSION_LEVEL {level}")
     if keys:
         options += [f"PARTITION_BY ({', '.join(keys)})", "WRITE_PARTITION_COLUMNS false"]
     rows = session.execute(f"COPY ({sql}) TO {text(str(out))} ({', '.join(options)})").fetchall()
@@ -130,7 +115,7 @@ def _copy(
 
 
 def target_size(table: IcebergTable) -> int:
-    return int(table.metadata.properties.get("write.target-file-size-bytes", FILE_SIZE_BYTES))
+    return properties.number(table, properties.TARGET_SIZE_PROPERTY, FILE_SIZE_BYTES)
 
 
 def _upload(

@@ -387,7 +387,11 @@ def test_dropped_columns_are_marked_in_glue(execute: Run, catalog: Catalog, lake
         ("ALTER TABLE t DROP COLUMN nowhere", "COLUMN_NOT_FOUND"),
         ("ALTER TABLE t DROP COLUMN id", "Cannot drop partition field: id"),
         ("ALTER TABLE t CHANGE COLUMN name name int", "NOT_SUPPORTED"),
-        ("ALTER TABLE t CHANGE COLUMN st st struct<y:int>", "Cannot change the type of nested column st"),
+        (
+            "ALTER TABLE t CHANGE COLUMN st st struct<x:string>",
+            "Cannot change column type: st.x: int -> string",
+        ),
+        ("ALTER TABLE t CHANGE COLUMN st st int", "Cannot change column type: st: struct<x:int> -> int"),
         ("ALTER TABLE t SET TBLPROPERTIES ('colour' = 'red')", "Unsupported table property key: colour"),
     ],
 )
