@@ -67,6 +67,11 @@ class Cancellation:
         if fire:
             callback()
 
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Undo one `on_cancel`: what it would interrupt has ended."""
+        with self._lock:
+            self._callbacks.remove(callback)
+
     def request(self) -> None:
         self._event.set()
         with self._lock:
@@ -88,6 +93,8 @@ class QueryContext:
     statistics: Statistics = field(default_factory=Statistics)
     cancellation: Cancellation = field(default_factory=Cancellation)
     execution_parameters: tuple[str, ...] = ()
+    workgroup: str = "primary"
+    location_enforced: bool = False  # the workgroup's output location overrides what a statement asks for
 
 
 @dataclass(frozen=True)

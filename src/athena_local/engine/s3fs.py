@@ -6,11 +6,13 @@ every range; what is *counted* is still only the ranges that the engine read, ea
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
@@ -25,7 +27,9 @@ WHOLE_OBJECT_BYTES = 8 * 1024**2  # at or below: one GET. Higher costs memory, l
 RANGE_BYTES = (
     2 * 1024**2
 )  # a larger object is read in blocks of at least this, so that column chunks coalesce
-CACHE_BYTES = 64 * 1024**2  # blocks kept a query; above it the oldest go and are fetched again
+CACHE_BYTES = (
+    64 * 1024**2
+)  # blocks kept, of all queries together; above it the oldest go and are fetched again
 
 
 class RangeSet:
@@ -49,6 +53,38 @@ class RangeSet:
         return end - start - covered
 
 
+class _Blocks:
+    """Bytes fetched lately, each for one query alone; what all hold together is bounded."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks: OrderedDict[tuple[int, str, int], bytes] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: tuple[int, str, int]) -> bytes | None:
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is not None:
+                self._blocks.move_to_end(key)
+            return block
+
+    def put(self, key: tuple[int, str, int], block: bytes) -> None:
+        with self._lock:
+            if key not in self._blocks:
+                self._blocks[key] = block
+                self._size += len(block)
+            while self._size > CACHE_BYTES and len(self._blocks) > 1:
+                self._size -= len(self._blocks.popitem(last=False)[1])
+
+    def drop(self, owner: int) -> None:
+        with self._lock:
+            for key in [key for key in self._blocks if key[0] == owner]:
+                self._size -= len(self._blocks.pop(key))
+
+
+_blocks = _Blocks()
+
+
 class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no types
     """fsspec's face of an ObjectStore for one query. Nothing is listed, written or deleted through it."""
 
@@ -62,8 +98,18 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
         self._lock = threading.Lock()
         self._known: dict[str, S3Object] = {}
         self._seen: dict[str, RangeSet] = {}
-        self._blocks: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-        self._cached_bytes = 0
+        self.failure: Exception | None = None  # DuckDB keeps only the text of what a file raised
+
+    def close(self) -> None:
+        _blocks.drop(id(self))
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.failure = error
+            raise
 
     def register(self, items: list[S3Object]) -> None:
         """Remember what a listing said, which saves a HEAD for each object."""
@@ -75,7 +121,8 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
         with self._lock:
             known = self._known.get(path)
         if known is None:
-            known = self._objects.stat(path)
+            with self.recording():
+                known = self._objects.stat(path)
             self.register([known])
         return known
 
@@ -100,20 +147,14 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
         return b"".join(parts)
 
     def _block(self, item: S3Object, start: int, length: int) -> bytes:
-        key = (item.path, start)
-        with self._lock:
-            block = self._blocks.get(key)
-            if block is not None:
-                self._blocks.move_to_end(key)
-                return block
-        whole = length == item.size
-        block = self._objects.read(item.path) if whole else self._objects.read_range(item.path, start, length)
-        with self._lock:
-            if key not in self._blocks:
-                self._blocks[key] = block
-                self._cached_bytes += len(block)
-            while self._cached_bytes > CACHE_BYTES and len(self._blocks) > 1:
-                self._cached_bytes -= len(self._blocks.popitem(last=False)[1])
+        key = (id(self), item.path, start)
+        block = _blocks.get(key)
+        if block is None:
+            whole = length == item.size
+            block = (
+                self._objects.read(item.path) if whole else self._objects.read_range(item.path, start, length)
+            )
+            _blocks.put(key, block)
         return block
 
     # what DuckDB calls
@@ -164,7 +205,8 @@ class _Handle(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         if size is None or size < 0:
             size = self._item.size - self._position
-        chunk = self._system.read_bytes(self._item.path, self._position, size)
+        with self._system.recording():
+            chunk = self._system.read_bytes(self._item.path, self._position, size)
         self._position += len(chunk)
         return chunk
 

@@ -14,12 +14,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from athena_local.engine import errors, pool
+from athena_local.engine.memory import Grant, budget_of
 from athena_local.engine.s3fs import S3FileSystem
 from athena_local.errors import QueryCancelledError
 from athena_local.types import Column, quote
@@ -30,12 +32,8 @@ if TYPE_CHECKING:
 
     from athena_local.context import QueryContext
 
-MIN_MEMORY_BYTES = 256 * 1024**2  # below it DuckDB's COPY to partitions fails instead of spilling
 BATCH_ROWS = 65_536
 ROW_GROUP_ROWS = 122_880  # DuckDB's own default; a multiple of its vector size, so groups stay even
-
-_running_lock = threading.Lock()
-_running = 0
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,22 @@ class Session:
         self.spool.mkdir(parents=True)
         self.files = S3FileSystem(context.objects, context.statistics)
         self.names: dict[str, str] = {}  # local file -> the object it is a copy of, for errors
+        self.without_rows = False
         self._closed = False
         self._on_close: list[Callable[[], None]] = []
-        self._enter_running()
-        self.connection = pool.take()
-        self._lock_down()
+        self._grant: Grant | None = None
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._opening = threading.Lock()
+        self._resizing = threading.Lock()
         context.cancellation.on_cancel(self._interrupt)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """This query's DuckDB, opened at first use: it waits here for its part of the memory. DDL needs none."""
+        with self._opening:
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection
 
     def __enter__(self) -> Session:
         return self
@@ -71,38 +79,61 @@ class Session:
     def close(self) -> None:
         if self._closed:
             return
-        self._closed = True
-        self.connection.close()
+        with self._resizing:  # DuckDB closes its cursors with it
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+        if self._grant is not None:
+            self._grant.release()
+        self.files.close()
         for callback in self._on_close:
             callback()
         shutil.rmtree(self.spool, ignore_errors=True)
-        global _running
-        with _running_lock:
-            _running -= 1
         pool.refill()
+
+    @contextlib.contextmanager
+    def schema_only(self, wanted: bool = True) -> Iterator[None]:
+        """Inside, tables are translated to selects without rows: nothing is listed, read or billed."""
+        before = self.without_rows
+        self.without_rows = before or wanted
+        try:
+            yield
+        finally:
+            self.without_rows = before
 
     def on_close(self, callback: Callable[[], None]) -> None:
         self._on_close.append(callback)
 
-    def _enter_running(self) -> None:
-        global _running
-        with _running_lock:
-            _running += 1
-            self._share = _running
-
-    def _lock_down(self) -> None:
+    def _open(self) -> duckdb.DuckDBPyConnection:
         config = self.context.config
-        memory = max(config.memory_limit_bytes // max(2, self._share), MIN_MEMORY_BYTES)
         threads = config.threads or os.cpu_count() or 2
-        spill = self.spool / "spill"
-        cache = config.spool_dir / "cache"
+        budget = budget_of(config.spool_dir, config.memory_limit_bytes)
+        self._grant = budget.take(threads, self.check_cancelled)
+        connection = pool.take()
+        self._lock_down(connection, self._grant)
+        self._grant.resize = partial(self._resize, connection.cursor())
+        return connection
+
+    def _resize(self, cursor: duckdb.DuckDBPyConnection, size_bytes: int) -> None:
+        """Shrink the instance while its query runs in another thread. MemoryError: too much of it is pinned."""
+        with self._resizing:
+            if self._closed:
+                raise MemoryError
+            try:
+                cursor.execute(f"SET {_memory_limit(size_bytes)}")
+            except duckdb.Error as error:
+                raise MemoryError from error
+
+    def _lock_down(self, connection: duckdb.DuckDBPyConnection, grant: Grant) -> None:
+        spool_dir = self.context.config.spool_dir
+        cache = spool_dir / "cache"
         cache.mkdir(exist_ok=True)
-        self.connection.register_filesystem(self.files)
+        connection.register_filesystem(self.files)
         directories = ", ".join(_text(f"{path}/") for path in (self.spool, cache))
         for setting in (
-            f"memory_limit = '{memory // 1024**2}MiB'",
-            f"threads = {threads}",
-            f"temp_directory = {_text(str(spill))}",
+            _memory_limit(grant.size),
+            f"threads = {grant.threads}",
+            f"temp_directory = {_text(str(self.spool / 'spill'))}",
             "TimeZone = 'UTC'",
             "default_null_order = 'nulls_last'",  # Trino's, for ascending and descending
             "ieee_floating_point_ops = true",  # 1 / 0e0 is Infinity
@@ -113,14 +144,16 @@ class Session:
             "allow_community_extensions = false",
             f"allowed_directories = ['s3://', {directories}]",
             "enable_external_access = false",
+            "allowed_configs = ['memory_limit']",  # for `_resize`; no text of a query can say SET
             "lock_configuration = true",
         ):
-            self.connection.execute(f"SET {setting}")
+            connection.execute(f"SET {setting}")
 
     def _interrupt(self) -> None:
-        if not self._closed:
+        connection = self._connection
+        if connection is not None and not self._closed:
             with contextlib.suppress(duckdb.Error):
-                self.connection.interrupt()
+                connection.interrupt()
 
     # running
 
@@ -146,6 +179,8 @@ class Session:
         """Return what a DuckDB error means to the one who sent the query."""
         if self.context.cancellation.requested or isinstance(error, duckdb.InterruptException):
             return QueryCancelledError()
+        if self.files.failure is not None:
+            return self.files.failure
         return errors.translate(error, self.names)
 
     def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
@@ -186,6 +221,10 @@ class Session:
             options.append(f"partition_by ({', '.join(quote(name) for name in partition_by)})")
         row = self.execute(f"COPY ({sql}) TO {_text(str(path))} ({', '.join(options)})").fetchone()
         return int(row[0]) if row else 0
+
+
+def _memory_limit(size_bytes: int) -> str:
+    return f"memory_limit = '{size_bytes // 1024**2}MiB'"
 
 
 def _text(value: str) -> str:

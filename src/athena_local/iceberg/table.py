@@ -24,6 +24,7 @@ from athena_local.catalog import AlreadyExistsError, ConcurrentModificationError
 from athena_local.errors import SYSTEM, QueryError
 from athena_local.iceberg.files import ObjectFileIO
 from athena_local.iceberg.schema import to_columns, with_precision
+from athena_local.objects import StorageError
 from athena_local.types import Column, from_iceberg, parse_type
 
 if TYPE_CHECKING:
@@ -269,7 +270,9 @@ def _read_metadata(io: ObjectFileIO, location: str) -> TableMetadata:
             return _metadata_cache[key]
     try:
         metadata = FromInputFile.table_metadata(io.new_input(location))
-    except io.objects.client.exceptions.ClientError as error:
+    except StorageError as error:
+        if not error.missing:
+            raise
         raise QueryError(
             "ICEBERG_MISSING_METADATA", f"Metadata not found in metadata location: {location}"
         ) from error

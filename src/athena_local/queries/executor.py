@@ -6,7 +6,7 @@ GENERIC_INTERNAL_ERROR, the traceback goes to the log, and the server lives on.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import logging
 import threading
 import time
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 CUTOFF_REASON = "Query cancelled! : Bytes scanned limit was exceeded"
 STOPPED_REASON = "Query cancelled by user"
 SHUTDOWN_REASON = "Query cancelled: the server is stopping"
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 _DML_WORDS = ("select", "with", "insert", "merge", "update", "delete", "values", "table", "(")
 
 
@@ -153,7 +154,7 @@ class Executor:
             query.record["QueryExecutionId"],
             self._config,
             self._catalog,
-            self._objects,
+            self._objects.cancelled_by(query.cancellation),
             (submission.database or DEFAULT_DATABASE).lower(),
             submission.output_location,
             statistics,
@@ -273,20 +274,11 @@ def _millis(seconds: float) -> int:
 
 
 def _internal_error(raised: Exception, query_id: str) -> QueryError:
-    """Return how an unforeseen exception ends a query; S3's own answers are told as such."""
-    with contextlib.suppress(ImportError):
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        if isinstance(raised, ClientError):
-            code = raised.response.get("Error", {}).get("Code", "")
-            bucket = raised.response.get("Error", {}).get("BucketName", "")
-            return QueryError(
-                "HIVE_FILESYSTEM_ERROR", f"S3 answered {code} {bucket}: {raised}".strip(), category=OTHER
-            )
-        if isinstance(raised, BotoCoreError):
-            log.error("query=%s S3 cannot be reached: %s", query_id, raised)
-            return QueryError(
-                "HIVE_FILESYSTEM_ERROR", f"S3 cannot be reached: {raised}", category=SYSTEM, retryable=True
-            )
+    """Return how an unforeseen exception ends a query; that the machine's disk is full is told as such."""
+    if isinstance(raised, OSError) and raised.errno in _NO_SPACE:
+        log.error("query=%s has no space to work in: %s", query_id, raised)
+        return QueryError(
+            "OUT_OF_SPILL_SPACE", f"No free space available for spill: {raised}", category=OTHER
+        )
     log.error("query=%s ended in an unforeseen exception", query_id, exc_info=raised)
     return QueryError("GENERIC_INTERNAL_ERROR", f"{type(raised).__name__}: {raised}", category=SYSTEM)
