@@ -16,6 +16,7 @@ from urllib.parse import quote as percent
 from athena_local.engine import parquet, projection, text
 from athena_local.engine.formats import Format, format_of
 from athena_local.errors import QueryError
+from athena_local.journal import journal_of
 from athena_local.objects import S3Object
 from athena_local.types import AthenaType, Column, parse_type, quote
 
@@ -137,9 +138,10 @@ def partitions_of(session: Session, table: Record, predicate: Predicate | None =
 def _data_files(
     session: Session, table: Record, keys: list[Column], predicate: Predicate | None
 ) -> list[DataFile]:
-    objects = session.context.objects
+    objects, journal = session.context.objects, journal_of(session.context.config)
     if not keys:
-        found = [DataFile(item, ()) for item in objects.list_data(_location(table))]
+        place = _location(table)
+        found = [DataFile(item, ()) for item in journal.visible(lambda: objects.list_data(place))]
     else:
         names = [key.name for key in keys]
         located = [
@@ -155,7 +157,9 @@ def _data_files(
                 partition_literal(value, key) for value, key in zip(row["Values"], keys, strict=True)
             )
             name = partition_name(names, row["Values"])
-            return [DataFile(item, values, name) for item in objects.list_data(location)]
+            return [
+                DataFile(item, values, name) for item in journal.visible(lambda: objects.list_data(location))
+            ]
 
         if len(located) < 2:
             found = [file for pair in located for file in listed(pair)]

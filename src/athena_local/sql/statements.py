@@ -50,7 +50,7 @@ class Select(Statement):
 class Explain(Statement):
     """`form`: text, json or graphviz. `kind`: logical, distributed, validate or io. ANALYZE runs the statement."""
 
-    statement_type: ClassVar[str] = "UTILITY"
+    statement_type: ClassVar[str] = "DML"
     substatement: ClassVar[str] = "EXPLAIN"
     statement: Statement
     form: str = "text"
@@ -151,6 +151,7 @@ class CreateTableAs(Statement):
     properties: dict[str, PropertyValue] = field(default_factory=dict)
     if_not_exists: bool = False
     with_data: bool = True
+    comment: str | None = None
 
     @property
     def is_iceberg(self) -> bool:
@@ -258,13 +259,13 @@ class PartitionSpec:
 @dataclass(frozen=True)
 class AddColumns:
     columns: tuple[Column, ...]
-    substatement: ClassVar[str] = "ALTER_TABLE_ADD_COLUMNS"
+    substatement: ClassVar[str] = "ALTER_TABLE_ADD_COLUMN"
 
 
 @dataclass(frozen=True)
 class ReplaceColumns:
     columns: tuple[Column, ...]
-    substatement: ClassVar[str] = "ALTER_TABLE_REPLACE_COLUMNS"
+    substatement: ClassVar[str] = "ALTER_TABLE_REPLACE_COLUMN"
 
 
 @dataclass(frozen=True)
@@ -319,13 +320,13 @@ class SetLocation:
 @dataclass(frozen=True)
 class SetProperties:
     properties: dict[str, str]
-    substatement: ClassVar[str] = "ALTER_TABLE_SET_TBLPROPERTIES"
+    substatement: ClassVar[str] = "ALTER_TABLE_PROPERTIES"
 
 
 @dataclass(frozen=True)
 class UnsetProperties:
     keys: tuple[str, ...]
-    substatement: ClassVar[str] = "ALTER_TABLE_UNSET_TBLPROPERTIES"
+    substatement: ClassVar[str] = "ALTER_TABLE_PROPERTIES"
 
 
 AlterAction = (
@@ -355,7 +356,7 @@ class AlterTable(Statement):
 
 @dataclass(frozen=True)
 class RepairTable(Statement):
-    substatement: ClassVar[str] = "MSCK_REPAIR_TABLE"
+    substatement: ClassVar[str] = "MSCK_REPAIR"
     table: TableName
 
 
@@ -375,7 +376,7 @@ class Show(Statement):
 
     @property
     def substatement_type(self) -> str:
-        return f"SHOW_{self.kind.upper()}"
+        return "SHOW_TABLE_PROPERTIES" if self.kind == "tblproperties" else f"SHOW_{self.kind.upper()}"
 
 
 @dataclass(frozen=True)
@@ -398,7 +399,7 @@ class Describe(Statement):
 class Optimize(Statement):
     """OPTIMIZE t REWRITE DATA USING BIN_PACK [WHERE …]."""
 
-    statement_type: ClassVar[str] = "DML"
+    statement_type: ClassVar[str] = "DDL"
     substatement: ClassVar[str] = "OPTIMIZE"
     table: TableName
     where: exp.Expression | None = None

@@ -17,7 +17,7 @@ from athena_local.sql.dialect import DuckDBText
 from athena_local.sql.pruning import PartitionPredicate, own_conjuncts
 from athena_local.sql.scope import Output, Scope, position_of
 from athena_local.sql.statements import Position, TableName
-from athena_local.types import VARCHAR, AthenaType, Column
+from athena_local.types import VARCHAR, AthenaType, Column, quote
 
 if TYPE_CHECKING:
     from athena_local.engine.session import Session
@@ -123,13 +123,15 @@ class Tables:
         self, record: Record, alias: str, conjuncts: list[exp.Expression], version: exp.Expression | None
     ) -> tuple[str, list[Output]]:
         columns = iceberg.columns(record, self.session)
+        outputs = [Output(column.name, column.type, column.name) for column in columns]
+        outputs += [Output(name, kind, name, hidden=True) for name, kind in _ICEBERG_HIDDEN]
+        if self.session.without_rows:
+            return _no_rows(outputs), outputs
         names = {column.name.lower() for column in columns} | {name for name, _ in _ICEBERG_HIDDEN}
         own = own_conjuncts(conjuncts, alias, names)
         predicate: Any = exp.and_(*own, copy=True) if own else None
         as_of = self._as_of(version) if version is not None else None
         scan = iceberg.scan(self.session, record, predicate=predicate, as_of=as_of)
-        outputs = [Output(column.name, column.type, column.name) for column in columns]
-        outputs += [Output(name, kind, name, hidden=True) for name, kind in _ICEBERG_HIDDEN]
         return f"SELECT * FROM {scan.sql}", outputs
 
     def _as_of(self, version: exp.Expression) -> iceberg.AsOf:
@@ -149,7 +151,10 @@ class Tables:
         hidden = hive.hidden_columns(record)
         keys = hive.partition_columns(record)
         own = own_conjuncts(conjuncts, alias, {key.name for key in keys} | set(hidden))
-        sql = hive.scan(self.session, record, PartitionPredicate(self.session, self.queries, keys, own))
+        if self.session.without_rows:
+            sql = hive.nothing(record)
+        else:
+            sql = hive.scan(self.session, record, PartitionPredicate(self.session, self.queries, keys, own))
         outputs = [Output(column.name, column.type, column.name) for column in hive.columns(record)]
         outputs += [Output(name, kind, name, hidden=True) for name, kind in hidden.items()]
         return sql, outputs
@@ -180,3 +185,9 @@ class Tables:
             for column, output in zip(view.columns, outputs, strict=True)
         ]
         return tree.sql(dialect=DuckDBText), renamed
+
+
+def _no_rows(outputs: list[Output]) -> str:
+    """Return the select with these columns and no rows, for which no file is read."""
+    nulls = [f"CAST(NULL AS {(item.type or VARCHAR).duckdb()}) AS {quote(item.ref)}" for item in outputs]
+    return f"SELECT {', '.join(nulls)} LIMIT 0"

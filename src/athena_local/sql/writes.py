@@ -51,9 +51,7 @@ def create_table_as(cursor: Cursor) -> Statement | None:
         del cursor.tokens[-3:]
     elif last[1:] == ["WITH", "DATA"]:
         del cursor.tokens[-2:]
-    if comment:
-        properties["comment"] = comment
-    return statements.CreateTableAs(table, read_query(cursor), properties, if_not_exists, with_data)
+    return statements.CreateTableAs(table, read_query(cursor), properties, if_not_exists, with_data, comment)
 
 
 def _with_properties(cursor: Cursor) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from athena_local.sql import parameters
 from athena_local.sql import statements as s
 from athena_local.sql.tables import find
 from athena_local.sql.views import is_view
-from athena_local.statements import alter, definitions, query, show, write
+from athena_local.statements import alter, ctas, definitions, insert, query, show, unload
 
 __all__ = ["execute"]
 
@@ -50,6 +50,7 @@ def _run(session: Session, statement: s.Statement) -> StatementResult:
         s.Describe: show.describe,
         s.AlterTable: _alter_table,
         s.Insert: _insert,
+        s.Unload: unload.unload,
         s.Delete: _on_iceberg("DELETE", iceberg.delete),
         s.Update: _on_iceberg("UPDATE", iceberg.update),
         s.Merge: _on_iceberg("MERGE", iceberg.merge),
@@ -68,7 +69,7 @@ def _create_table(session: Session, statement: s.CreateTable) -> StatementResult
 def _create_table_as(session: Session, statement: s.CreateTableAs) -> StatementResult:
     if statement.is_iceberg:
         return iceberg.create_table_as(session, statement)
-    return write.create_table_as(session, statement)
+    return ctas.create_table_as(session, statement)
 
 
 def _drop_table(session: Session, statement: s.DropTable) -> StatementResult:
@@ -95,7 +96,7 @@ def _insert(session: Session, statement: s.Insert) -> StatementResult:
         raise QueryError("NOT_SUPPORTED", text, position=statement.table.position)
     if iceberg.is_iceberg(record):
         return iceberg.insert(session, statement, record)
-    return write.insert(session, statement, record)
+    return insert.insert(session, statement, record)
 
 
 def _on_iceberg(

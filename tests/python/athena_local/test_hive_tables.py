@@ -268,7 +268,7 @@ def test_ctas_that_fails_leaves_nothing(
             "select current_timestamp a",
             "NOT_SUPPORTED: Unsupported Hive type: timestamp(3) with time zone",
         ),
-        ("format='orc'", "select 1 a", "NOT_SUPPORTED: File format ORC is not supported"),
+        ("format='orc'", "select 1 a", "NOT_SUPPORTED: ORC files cannot be written by this server"),
     ],
 )
 def test_ctas_mistake_is_refused(execute: Execute, properties: str, query: str, message: str) -> None:
