@@ -59,7 +59,7 @@ def _schema(session: Session, item: S3Object) -> Schema:
         found = _schemas.get(key)
     if found is None:
         source = f"read_parquet([{literal(item.path)}], hive_partitioning = false)"
-        relation = session.connection.sql(f"SELECT * FROM {source} LIMIT 0")
+        relation = session.bind(f"SELECT * FROM {source} LIMIT 0")
         found = {
             name.lower(): (name, from_duckdb(kind))
             for name, kind in zip(relation.columns, relation.types, strict=True)

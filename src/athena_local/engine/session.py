@@ -171,6 +171,14 @@ class Session:
         except duckdb.Error as error:
             raise self.error(error) from error
 
+    def bind(self, sql: str) -> duckdb.DuckDBPyRelation:
+        """Return generated SQL as a relation whose columns and types are known and which has not run."""
+        self.check_cancelled()
+        try:
+            return self.connection.sql(sql)
+        except duckdb.Error as error:
+            raise self.error(error) from error
+
     def check_cancelled(self) -> None:
         if self.context.cancellation.requested:
             raise QueryCancelledError
