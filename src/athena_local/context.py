@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,6 +80,16 @@ class Cancellation:
             callback()
 
 
+class PreparedStatements(Protocol):
+    """The prepared statements of all workgroups: those of the API and those of PREPARE are the same."""
+
+    def get(self, workgroup: str, name: str) -> str | None: ...
+
+    def put(self, workgroup: str, name: str, text: str) -> None: ...
+
+    def delete(self, workgroup: str, name: str) -> bool: ...
+
+
 @dataclass
 class QueryContext:
     """One query. `output_location` ends in '/': s3://bucket/prefix/ (where CTAS without a location writes below)."""
@@ -94,7 +104,7 @@ class QueryContext:
     cancellation: Cancellation = field(default_factory=Cancellation)
     execution_parameters: tuple[str, ...] = ()
     workgroup: str = "primary"
-    location_enforced: bool = False  # the workgroup's output location overrides what a statement asks for
+    prepared: PreparedStatements | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Execution parameters: the `?` of a statement, filled in order with SQL literals."""
+"""Parameters: the `?` of a statement, filled in the order they stand in its text.
+
+A value is SQL. One that is an expression without names is taken as that; the API's own values may also be bare text, which
+Athena takes as a string: what does not parse, and what names a column. `?` in strings, comments and names are none of these.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,28 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from athena_local.errors import QueryError
-from athena_local.sql.dialect import AthenaSQL
+from athena_local.sql.lexer import Cursor, tokenize
 from athena_local.sql.statements import MergeClause, Statement
+from athena_local.sql.trees import read_expression
 
 
 def fill(statement: Statement, values: Sequence[str]) -> Statement:
-    """Return the statement with its parameters in place. INVALID_PARAMETER_USAGE when their number differs."""
+    """Return the statement with its parameters in place. INVALID_PARAMETER_USAGE when their number differs.
+
+    Values for a statement that has no `?` are ignored, as Athena ignores them.
+    """
     places: list[exp.Placeholder] = []
     _collect(statement, places)
+    if not places:
+        return statement
     if len(places) != len(values):
         text = f"Incorrect number of parameters: expected {len(places)} but found {len(values)}"
         raise QueryError("INVALID_PARAMETER_USAGE", text, position=(1, 1))
     for place, value in zip(places, values, strict=True):
-        place.replace(_literal(value))
+        place.replace(_value(value))
     return statement
 
 
@@ -38,13 +46,16 @@ def _collect(value: Any, found: list[exp.Placeholder]) -> None:
             _collect(item, found)
 
 
-def _literal(value: str) -> exp.Expression:
+def _value(text: str) -> exp.Expression:
+    """Return what a value stands for. Places in it are not the statement's, so none are kept."""
     try:
-        parsed = sqlglot.parse_one(f"select ({value})", dialect=AthenaSQL)
-    except SqlglotError:
-        raise QueryError("SYNTAX_ERROR", f"mismatched input '{value}' in an execution parameter") from None
-    expressions = parsed.expressions if isinstance(parsed, exp.Select) else []
-    if len(expressions) != 1 or parsed.find(exp.Query, exp.Column) not in {None, parsed}:
-        raise QueryError("SYNTAX_ERROR", f"mismatched input '{value}' in an execution parameter")
-    result: exp.Expression = expressions[0]
-    return result
+        found = read_expression(Cursor(text, tokenize(text)))
+    except QueryError as error:
+        if error.code != "SYNTAX_ERROR":
+            raise
+        return exp.Literal.string(text)
+    if found.find(exp.Column, exp.Placeholder):
+        return exp.Literal.string(text)
+    for node in found.walk():
+        node.meta.clear()
+    return found if isinstance(found, (exp.Literal, exp.Null, exp.Boolean)) else exp.Paren(this=found)

@@ -134,7 +134,7 @@ def _explain(cursor: Cursor) -> Statement:
 def _prepare(cursor: Cursor) -> Statement:
     """PREPARE name FROM statement: the text is kept, and read already here so that a mistake in it is told at once."""
     cursor.expect("PREPARE")
-    name = cursor.identifier()
+    name = _name(cursor)
     cursor.expect("FROM")
     if cursor.at_end():
         raise cursor.error("<statement>")
@@ -153,7 +153,7 @@ def _prepare(cursor: Cursor) -> Statement:
 def _execute(cursor: Cursor) -> Statement:
     """EXECUTE name [USING value, …]: the values stay text, which is how ExecutionParameters come as well."""
     cursor.expect("EXECUTE")
-    name = cursor.identifier()
+    name = _name(cursor)
     values: list[str] = []
     if cursor.accept("USING"):
         while True:
@@ -163,6 +163,13 @@ def _execute(cursor: Cursor) -> Statement:
     if not cursor.at_end():
         raise cursor.error("'USING', <EOF>" if not values else "','")
     return statements.Execute(name, tuple(values))
+
+
+def _name(cursor: Cursor) -> str:
+    """Return a prepared statement's name as it is written: the API knows capitals."""
+    token = cursor.token
+    cursor.identifier()
+    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text
 
 
 def _value_text(cursor: Cursor) -> str:
@@ -177,7 +184,7 @@ def _value_text(cursor: Cursor) -> str:
 
 def _deallocate(cursor: Cursor) -> Statement:
     cursor.expect("DEALLOCATE", "PREPARE")
-    name = cursor.identifier()
+    name = _name(cursor)
     cursor.finish()
     return statements.Deallocate(name)
 

@@ -13,14 +13,17 @@ from athena_local.sql import parameters
 from athena_local.sql import statements as s
 from athena_local.sql.tables import find
 from athena_local.sql.views import is_view
-from athena_local.statements import alter, ctas, definitions, insert, query, show, unload
+from athena_local.statements import alter, ctas, definitions, insert, prepared, query, show, unload
 
 __all__ = ["execute"]
 
 
 def execute(statement: s.Statement, context: QueryContext) -> StatementResult:
     """Run one statement. Raises QueryError or QueryCancelledError; a stream of rows may raise them later too."""
-    statement = parameters.fill(statement, context.execution_parameters)
+    values = context.execution_parameters
+    if isinstance(statement, s.Execute):
+        statement, values = prepared.resolve(statement, values, context.workgroup, context.prepared)
+    statement = parameters.fill(statement, values)
     session = Session(context)
     try:
         result = _run(session, statement)
@@ -51,6 +54,8 @@ def _run(session: Session, statement: s.Statement) -> StatementResult:
         s.AlterTable: _alter_table,
         s.Insert: _insert,
         s.Unload: unload.unload,
+        s.Prepare: prepared.prepare,
+        s.Deallocate: prepared.deallocate,
         s.Delete: _on_iceberg("DELETE", iceberg.delete),
         s.Update: _on_iceberg("UPDATE", iceberg.update),
         s.Merge: _on_iceberg("MERGE", iceberg.merge),

@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from athena_local.engine.session import Session
 
 Record = dict[str, Any]
-_ENFORCED = (
-    "The Create Table As Select query failed because it was submitted with an 'external_location' property to an"
-    " Athena Workgroup that enforces a centralized output location for all queries. Please remove the"
-    " 'external_location' property and resubmit the query."
-)
 
 
 def create_table_as(session: Session, statement: s.CreateTableAs) -> StatementResult:
@@ -35,8 +30,6 @@ def create_table_as(session: Session, statement: s.CreateTableAs) -> StatementRe
         return StatementResult(update_count=0)
     given = statement.properties
     properties.check(given, properties.CTAS)
-    if "external_location" in given and context.location_enforced:
-        raise QueryError("INVALID_TABLE_PROPERTY", _ENFORCED)
     with session.schema_only(not statement.with_data):
         translated = session.translate(statement.query)
     columns = storable(translated.columns)
