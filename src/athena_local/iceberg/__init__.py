@@ -8,7 +8,8 @@ from athena_local.iceberg.describe import column_lines, create_table_lines, desc
 from athena_local.iceberg.dml import delete, insert, merge, update
 from athena_local.iceberg.maintenance import optimize, vacuum
 from athena_local.iceberg.metadata_tables import METADATA_TABLES, scan_metadata
-from athena_local.iceberg.scans import AsOf, Scan, scan
+from athena_local.iceberg.planning import AsOf
+from athena_local.iceberg.scans import Scan, scan, scan_columns
 from athena_local.iceberg.table import columns, is_iceberg
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "optimize",
     "property_lines",
     "scan",
+    "scan_columns",
     "scan_metadata",
     "update",
     "vacuum",

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from athena_local.context import StatementResult
 from athena_local.errors import QueryError
-from athena_local.iceberg import scans
+from athena_local.iceberg import planning, scans
 from athena_local.iceberg.coerce import check_assignable
 from athena_local.iceberg.commit import Changes, check_writable, commit_changes
 from athena_local.iceberg.scans import scalar
@@ -100,7 +100,7 @@ def delete(session: Session, statement: Delete, table: Record) -> StatementResul
 
 
 def _delete_all(session: Session, table: IcebergTable) -> StatementResult:
-    planned = scans.plan(table)
+    planned = planning.plan(table)
     deletes = {item.file_path: item for _, applied in planned.files for item in applied}
     if deletes:
         count = scalar(session, f"SELECT count(*) FROM {scans.to_sql(session, planned)}")
@@ -266,7 +266,7 @@ def _mark_deleted(session: Session, table: IcebergTable, positions: pa.Table, ch
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    planned = scans.plan(table)
+    planned = planning.plan(table)
     deletes_of = {item.file_path: deletes for item, deletes in planned.files}
     counts = {
         row["values"]: row["counts"] for row in pc.value_counts(positions.column("file_path")).to_pylist()
@@ -286,7 +286,7 @@ def _mark_deleted(session: Session, table: IcebergTable, positions: pa.Table, ch
         changes.deletes.append(write_deletes(session, table, part, partition, specs[spec_id]))
 
 
-def _emptied(session: Session, planned: scans.Plan, counts: dict[str, int]) -> set[str]:
+def _emptied(session: Session, planned: planning.Plan, counts: dict[str, int]) -> set[str]:
     """Return the paths of files of which every row is now deleted."""
     emptied = set()
     for data_file, deletes in planned.files:

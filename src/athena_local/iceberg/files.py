@@ -23,6 +23,11 @@ class ObjectFileIO(FileIO):
         self.objects = objects
         self.written: list[str] = []
 
+    @property
+    def endpoint(self) -> str:
+        """Which S3 this is: paths are the same on each."""
+        return str(self.objects.client.meta.endpoint_url)
+
     def new_input(self, location: str) -> InputFile:
         return _ObjectInput(self, location)
 

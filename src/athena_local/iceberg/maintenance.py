@@ -14,7 +14,7 @@ from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update import RemoveSnapshotsUpdate
 
 from athena_local.context import StatementResult
-from athena_local.iceberg import scans
+from athena_local.iceberg import planning, scans
 from athena_local.iceberg import table as tables
 from athena_local.iceberg.commit import Changes, check_writable, commit_changes
 from athena_local.iceberg.predicates import to_filter
@@ -39,12 +39,12 @@ MIN_SNAPSHOTS_TO_KEEP = 1
 def optimize(session: Session, statement: Optimize, table: Record) -> StatementResult:
     loaded = tables.pinned(session, table)
     check_writable(loaded)
-    planned = scans.plan(loaded, to_filter(statement.where, loaded.schema))
+    planned = planning.plan(loaded, to_filter(statement.where, loaded.schema))
     chosen = _chosen(loaded, planned)
     if not chosen:
         return StatementResult(update_count=0)
     columns = ", ".join(quote(field.name) for field in loaded.schema.fields)
-    source = scans.to_sql(session, scans.Plan(loaded, chosen))
+    source = scans.to_sql(session, planning.Plan(loaded, loaded.schema, chosen))
     with tables.clean_on_failure(session.context, loaded):
         added = write_data(session, loaded, f"SELECT {columns} FROM {source}")
         removed = [item for item, _ in chosen] + _spent(planned, chosen)
@@ -54,7 +54,7 @@ def optimize(session: Session, statement: Optimize, table: Record) -> StatementR
     return StatementResult(update_count=0)
 
 
-def _chosen(table: IcebergTable, planned: scans.Plan) -> list[tuple[DataFile, list[DataFile]]]:
+def _chosen(table: IcebergTable, planned: planning.Plan) -> list[tuple[DataFile, list[DataFile]]]:
     """Return the files worth rewriting: small ones where a partition has enough of them, and those with enough deletes."""
     properties = table.metadata.properties
     least_files = int(properties.get("optimize_rewrite_data_file_threshold", MIN_DATA_FILES))
@@ -76,10 +76,10 @@ def _chosen(table: IcebergTable, planned: scans.Plan) -> list[tuple[DataFile, li
     return chosen
 
 
-def _spent(planned: scans.Plan, chosen: list[tuple[DataFile, list[DataFile]]]) -> list[DataFile]:
+def _spent(planned: planning.Plan, chosen: list[tuple[DataFile, list[DataFile]]]) -> list[DataFile]:
     """Return the delete files that applied to chosen files only. Files the plan's filter left out keep theirs."""
     gone = {item.file_path for item, _ in chosen}
-    everything = scans.plan(planned.table).files
+    everything = planning.plan(planned.table).files
     alive = {
         item.file_path
         for data_file, deletes in everything

@@ -14,10 +14,10 @@ from pyiceberg.conversions import from_bytes
 from pyiceberg.types import PrimitiveType
 
 from athena_local.errors import QueryError
-from athena_local.iceberg import scans
+from athena_local.iceberg import planning
 from athena_local.iceberg.scans import Scan
 from athena_local.iceberg.table import pinned
-from athena_local.types import AthenaType, from_iceberg, map_of, parse_type, quote, row_of
+from athena_local.types import AthenaType, Column, from_iceberg, map_of, parse_type, quote, row_of
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -37,7 +37,7 @@ _BIGINT, _INTEGER, _TEXT, _BOOLEAN = (
 def scan_metadata(session: Session, table: Record, name: str) -> Scan:
     """Return `table$name` as SQL. An unknown name is TABLE_NOT_FOUND."""
     columns, rows = _build(session, table, name)
-    return Scan(_as_sql(session, columns, rows))
+    return Scan(_as_sql(session, columns, rows), [Column(column, kind) for column, kind in columns])
 
 
 def _build(session: Session, table: Record, name: str) -> Built:
@@ -247,7 +247,7 @@ def _partitions(table: IcebergTable) -> Built:
     columns = [("partition", _partition_type(table))] if partitioned else []
     columns += [("record_count", _BIGINT), ("file_count", _BIGINT), ("total_size", _BIGINT)]
     totals: dict[Any, list[Any]] = {}
-    for data_file, _ in scans.plan(table).files:
+    for data_file, _ in planning.plan(table).files:
         key = (data_file.spec_id, data_file.partition)
         total = totals.setdefault(key, [_partition_value(table, data_file), 0, 0, 0])
         total[1] += data_file.record_count

@@ -214,6 +214,21 @@ def value(text: str | None, field: PartitionField, schema: Schema) -> Any:
     return int(text)
 
 
+def literal(value: Any, kind: IcebergType) -> str:
+    """Return DuckDB's literal of an identity partition's value, as manifests hold it."""
+    if value is None:
+        return "NULL"
+    if isinstance(kind, types.DateType):
+        return f"(DATE '1970-01-01' + INTEGER '{int(value)}')"
+    if isinstance(kind, (types.TimestampType, types.TimestamptzType)):
+        return f"make_timestamp({int(value)})"
+    if isinstance(kind, types.TimeType):
+        return f"CAST(make_timestamp({int(value)}) AS TIME)"
+    if isinstance(kind, (types.BinaryType, types.FixedType)):
+        return f"from_hex('{bytes(value).hex()}')"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
 def is_costly(spec: PartitionSpec, schema: Schema) -> bool:
     """Tell whether a spec may open thousands of partitions, so that they are better counted before a file is written."""
     bounded = (ice.YearTransform, ice.MonthTransform, ice.DayTransform, ice.VoidTransform)

@@ -1,62 +1,53 @@
-"""Scans: from a snapshot to the DuckDB text that reads it, deletes applied, files pruned.
+"""Scans: from a plan to the DuckDB text that reads it, deletes applied.
 
-Columns are found by field id, so a renamed column keeps its values and an added one is NULL in older files; files without
-ids (added by other engines under a name mapping) are read by name. Equality deletes, which Athena never writes, are refused.
+Columns are found by field id, so a renamed column keeps its values and an added one is NULL in older files. Position
+deletes are an anti join on file and position, equality deletes one on the columns they name.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pyiceberg.expressions import AlwaysTrue, BooleanExpression
-from pyiceberg.manifest import DataFile, FileFormat
+from pyiceberg.manifest import DataFile, DataFileContent
+from pyiceberg.schema import Schema
 
 from athena_local.errors import QueryError
+from athena_local.iceberg import layouts
+from athena_local.iceberg.planning import AsOf, Plan, plan, schema_of
 from athena_local.iceberg.predicates import to_filter
-from athena_local.iceberg.schema import duckdb_type, read_schema, renamed_inside, text
+from athena_local.iceberg.schema import duckdb_type, read_schema, text, to_columns
 from athena_local.iceberg.table import pinned
 from athena_local.objects import S3Object
-from athena_local.types import quote
+from athena_local.types import Column, quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pyiceberg.types import NestedField
     from sqlglot import exp
 
     from athena_local.engine.session import Session
+    from athena_local.iceberg.planning import PlannedFile
     from athena_local.iceberg.table import IcebergTable, Record
 
 PATH, POSITION, MODIFIED = "$path", "$pos", "$file_modified_time"
-NAME_MAPPING = "schema.name-mapping.default"  # set when files without field ids were added to a table
-
-
-@dataclass(frozen=True)
-class AsOf:
-    """FOR VERSION AS OF (a snapshot id, or the name of a branch or tag) or FOR TIMESTAMP AS OF (milliseconds UTC)."""
-
-    version: int | str | None = None
-    timestamp_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class Scan:
-    """`sql` is a DuckDB FROM item, parenthesised, without an alias."""
+    """`sql` is a DuckDB FROM item, parenthesised, without an alias; `columns` are the visible ones."""
 
     sql: str
+    columns: list[Column]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The files of one snapshot that may hold what is looked for, each with the delete files that apply to it."""
-
-    table: IcebergTable
-    files: list[tuple[DataFile, list[DataFile]]]
-
-    @cached_property
-    def by_path(self) -> dict[str, DataFile]:
-        return {data_file.file_path: data_file for data_file, _ in self.files}
+def scan_columns(session: Session, table: Record, as_of: AsOf | None = None) -> list[Column]:
+    """Return the columns that a scan shows."""
+    return to_columns(schema_of(pinned(session, table), as_of))
 
 
 def scan(
@@ -64,64 +55,9 @@ def scan(
 ) -> Scan:
     """Return the current or an earlier snapshot as SQL: the table's columns, then "$path", "$pos", "$file_modified_time"."""
     loaded = pinned(session, table)
-    return Scan(to_sql(session, plan(loaded, to_filter(predicate, loaded.schema), as_of)))
-
-
-def plan(table: IcebergTable, row_filter: BooleanExpression | None = None, as_of: AsOf | None = None) -> Plan:
-    snapshot_id = resolve(table, as_of)
-    if snapshot_id is None:
-        return Plan(table, [])
-    key = (snapshot_id, repr(row_filter))
-    if key not in table.plans:
-        table.plans[key] = Plan(table, _files(table, snapshot_id, row_filter or AlwaysTrue()))
-    found: Plan = table.plans[key]
-    return found
-
-
-def _files(
-    table: IcebergTable, snapshot_id: int, row_filter: BooleanExpression
-) -> list[tuple[DataFile, list[DataFile]]]:
-    renamed = renamed_inside(table.metadata.schemas)
-    if renamed:
-        raise QueryError(
-            "NOT_SUPPORTED",
-            f"A field inside column {renamed} of {table.name} was renamed; such files cannot be read",
-        )
-    try:
-        tasks = list(table.pyiceberg().scan(row_filter=row_filter, snapshot_id=snapshot_id).plan_files())
-    except ValueError as error:
-        if "equality deletes" in str(error):
-            raise QueryError(
-                "NOT_SUPPORTED", f"Iceberg equality deletes are not supported: {table.name}"
-            ) from error
-        raise
-    for kind in {item.file_format for task in tasks for item in (task.file, *task.delete_files)}:
-        if kind != FileFormat.PARQUET:
-            raise QueryError("NOT_SUPPORTED", f"Iceberg files in {kind} are not supported: {table.name}")
-    files = [(task.file, sorted(task.delete_files, key=lambda item: item.file_path)) for task in tasks]
-    return sorted(files, key=lambda item: item[0].file_path)
-
-
-def resolve(table: IcebergTable, as_of: AsOf | None) -> int | None:
-    """Return the id of the snapshot that is meant; None for a table that has none yet."""
-    if as_of is None:
-        return table.snapshot_id
-    if as_of.timestamp_ms is not None:
-        found = [entry for entry in table.metadata.snapshot_log if entry.timestamp_ms <= as_of.timestamp_ms]
-        if not found:
-            raise QueryError(
-                "INVALID_ARGUMENTS",
-                f'No version history table "{table.database}"."{table.name}" at or before that time',
-            )
-        return found[-1].snapshot_id
-    if isinstance(as_of.version, int):
-        if table.metadata.snapshot_by_id(as_of.version) is None:
-            raise QueryError("INVALID_ARGUMENTS", f"Iceberg snapshot ID does not exists: {as_of.version}")
-        return as_of.version
-    reference = table.metadata.refs.get(str(as_of.version))
-    if reference is None:
-        raise QueryError("INVALID_ARGUMENTS", f"Cannot find snapshot with reference name: {as_of.version}")
-    return reference.snapshot_id
+    schema = schema_of(loaded, as_of)
+    planned = plan(loaded, to_filter(predicate, schema), as_of)
+    return Scan(to_sql(session, planned), to_columns(schema))
 
 
 def scalar(session: Session, sql: str) -> int:
@@ -131,58 +67,114 @@ def scalar(session: Session, sql: str) -> int:
 
 def to_sql(session: Session, planned: Plan) -> str:
     """Return the parenthesised select of a plan."""
-    parts = []
     session.files.register(
         [_known(item) for data_file, deletes in planned.files for item in (data_file, *deletes)]
     )
-    identified, named = _by_field_ids(session, planned)
-    whole = [item for item, deletes in identified if not deletes]
-    with_deletes = [(item, deletes) for item, deletes in identified if deletes]
-    schema = planned.table.schema
-    columns = ", ".join(quote(field.name) for field in schema.fields)
+    schema = _with_compared(planned)
     hidden = f'"{PATH}", file_row_number AS "{POSITION}", {_modified(session)} AS "{MODIFIED}"'
-    if whole:
-        parts.append(f"SELECT {columns}, {hidden} FROM {_read(planned, whole)}")
-    if with_deletes:
-        files = [item for item, _ in with_deletes]
-        source = _read(planned, files)
-        parts.append(
-            f"SELECT {columns}, {hidden} FROM {source} AS d {_anti_join(d for _, ds in with_deletes for d in ds)}"
+    listed = ", ".join(quote(field.name) for field in planned.schema.fields)
+    parts = []
+    for columns, files in layouts.groups(session, planned, schema):
+        for members, deletes in _by_deletes(files):
+            source = _read(members, schema, columns)
+            joins = _anti_joins(schema, deletes)
+            parts.append(f"SELECT {listed}, {hidden} FROM {source} AS d {joins}")
+    return f"({' UNION ALL '.join(parts)})" if parts else _empty(planned.schema)
+
+
+def _empty(schema: Schema) -> str:
+    columns = ", ".join(
+        f"CAST(NULL AS {duckdb_type(field.field_type)}) AS {quote(field.name)}" for field in schema.fields
+    )
+    return (
+        f'(SELECT {columns}, CAST(NULL AS VARCHAR) AS "{PATH}", CAST(NULL AS BIGINT) AS "{POSITION}", '
+        f'CAST(NULL AS TIMESTAMPTZ) AS "{MODIFIED}" WHERE false)'
+    )
+
+
+def _by_deletes(files: Sequence[PlannedFile]) -> list[tuple[list[DataFile], list[DataFile]]]:
+    """Return (data files, their delete files): those without any, those with positions only, and one entry for each set
+    of equality deletes, because these do not name the files that they apply to."""
+    found: dict[Any, tuple[list[DataFile], dict[str, DataFile]]] = {}
+    for data_file, deletes in files:
+        key = (bool(deletes), tuple(item.file_path for item in deletes if is_equality(item)))
+        members, applied = found.setdefault(key, ([], {}))
+        members.append(data_file)
+        applied.update({item.file_path: item for item in deletes})
+    return [(members, [applied[path] for path in sorted(applied)]) for members, applied in found.values()]
+
+
+def is_equality(item: DataFile) -> bool:
+    return bool(item.content == DataFileContent.EQUALITY_DELETES)
+
+
+def _with_compared(planned: Plan) -> Schema:
+    """Return the schema with the columns that equality deletes compare, though they may have been dropped since."""
+    field_ids = {
+        field_id for _, deletes in planned.files for item in deletes for field_id in item.equality_ids or ()
+    }
+    dropped = [
+        _historic(planned.table, field_id)
+        for field_id in sorted(field_ids)
+        if planned.schema.find_column_name(field_id) is None
+    ]
+    return Schema(*planned.schema.fields, *dropped) if dropped else planned.schema
+
+
+def _historic(table: IcebergTable, field_id: int) -> NestedField:
+    for schema in reversed(table.metadata.schemas):
+        for field in schema.fields:
+            if field.field_id == field_id:
+                return field.model_copy(update={"name": f"__dropped_{field_id}"})
+    text = f"Equality deletes on field {field_id}, which {table.name} does not have"
+    raise QueryError("ICEBERG_BAD_DATA", text)
+
+
+def _paths(files: Iterable[DataFile]) -> str:
+    return f"[{', '.join(text(item.file_path) for item in files)}]"
+
+
+def _read(files: Sequence[DataFile], schema: Schema, columns: dict[str, str] | None) -> str:
+    named = f"filename = '{PATH}', file_row_number = true"
+    if columns is None:
+        return f"read_parquet({_paths(files)}, schema = {read_schema(schema)}, {named})"
+    values = ", ".join(f"{value} AS {quote(name)}" for name, value in columns.items())
+    return f'(SELECT {values}, "{PATH}", file_row_number FROM read_parquet({_paths(files)}, {named}))'
+
+
+def _anti_joins(schema: Schema, deletes: Sequence[DataFile]) -> str:
+    """Return the joins that leave out deleted rows. A position is NULL in no delete file, so that join is exact."""
+    joins = []
+    positions = [item for item in deletes if not is_equality(item)]
+    if positions:
+        joins.append(
+            f"ANTI JOIN (SELECT file_path, pos FROM read_parquet({_paths(positions)})) AS x "
+            f'ON x.pos = d.file_row_number AND x.file_path = d."{PATH}"'
         )
-    for item, deletes in named:
-        parts.append(_by_name(session, planned, item, deletes, hidden))
-    if not parts:
-        empty = ", ".join(
-            f"CAST(NULL AS {duckdb_type(field.field_type)}) AS {quote(field.name)}" for field in schema.fields
-        )
-        return (
-            f'(SELECT {empty}, CAST(NULL AS VARCHAR) AS "{PATH}", CAST(NULL AS BIGINT) AS "{POSITION}", '
-            f'CAST(NULL AS TIMESTAMPTZ) AS "{MODIFIED}" WHERE false)'
-        )
-    return f"({' UNION ALL '.join(parts)})"
+    by_columns: dict[tuple[int, ...], list[DataFile]] = defaultdict(list)
+    for item in deletes:
+        if is_equality(item):
+            by_columns[tuple(sorted(item.equality_ids or ()))].append(item)
+    for number, (field_ids, files) in enumerate(by_columns.items()):
+        joins.append(_equality_join(f"x{number}", schema, field_ids, files))
+    return " ".join(joins)
+
+
+def _equality_join(alias: str, schema: Schema, field_ids: Sequence[int], files: Sequence[DataFile]) -> str:
+    fields = [field for field in schema.fields if field.field_id in field_ids]
+    if len(fields) < len(field_ids):
+        raise QueryError("NOT_SUPPORTED", "Equality deletes on fields inside a column are not supported")
+    same = " AND ".join(
+        f"{alias}.{quote(field.name)} IS NOT DISTINCT FROM d.{quote(field.name)}" for field in fields
+    )
+    source = f"read_parquet({_paths(files)}, schema = {read_schema(Schema(*fields))})"
+    return f"ANTI JOIN {source} AS {alias} ON {same}"
 
 
 def _known(item: DataFile) -> S3Object:
     """Return what the manifest says of a file, which saves asking S3 for its size."""
     return S3Object(
         item.file_path, item.file_size_in_bytes, "", datetime.datetime.fromtimestamp(0, datetime.UTC)
-    )
-
-
-def _read(planned: Plan, files: list[DataFile]) -> str:
-    paths = ", ".join(text(item.file_path) for item in files)
-    return (
-        f"read_parquet([{paths}], schema = {read_schema(planned.table.schema)}, "
-        f"filename = '{PATH}', file_row_number = true)"
-    )
-
-
-def _anti_join(deletes: Any) -> str:
-    """Return the join that leaves out deleted rows. A position is NULL in no delete file, so the join is exact."""
-    paths = ", ".join(text(path) for path in sorted({item.file_path for item in deletes}))
-    return (
-        f"ANTI JOIN (SELECT file_path, pos FROM read_parquet([{paths}])) AS x "
-        f'ON x.pos = d.file_row_number AND x.file_path = d."{PATH}"'
     )
 
 
@@ -217,31 +209,3 @@ def _modified(session: Session) -> str:
             type=PythonUDFType.ARROW,
         )
     return f'{name}("{PATH}")'
-
-
-def _by_field_ids(session: Session, planned: Plan) -> tuple[list[Any], list[Any]]:
-    """Return (files to read by field id, files to read by name). Only a table with a name mapping can have the latter."""
-    if not planned.files or NAME_MAPPING not in planned.table.metadata.properties:
-        return planned.files, []
-    paths = ", ".join(text(item.file_path) for item, _ in planned.files)
-    rows = session.execute(
-        f"SELECT file_name FROM parquet_schema([{paths}]) GROUP BY file_name HAVING count(field_id) > 0"
-    ).fetchall()
-    with_ids = {row[0] for row in rows}
-    identified = [entry for entry in planned.files if entry[0].file_path in with_ids]
-    return identified, [entry for entry in planned.files if entry[0].file_path not in with_ids]
-
-
-def _by_name(session: Session, planned: Plan, item: DataFile, deletes: list[DataFile], hidden: str) -> str:
-    path = text(item.file_path)
-    rows = session.execute(f"DESCRIBE SELECT * FROM read_parquet([{path}])").fetchall()
-    present = {row[0].lower(): row[0] for row in rows}
-    columns = []
-    for field in planned.table.schema.fields:
-        source = quote(present[field.name.lower()]) if field.name.lower() in present else "NULL"
-        columns.append(f"CAST({source} AS {duckdb_type(field.field_type)}) AS {quote(field.name)}")
-    join = _anti_join(deletes) if deletes else ""
-    return (
-        f"SELECT {', '.join(columns)}, {hidden} "
-        f"FROM read_parquet([{path}], filename = '{PATH}', file_row_number = true) AS d {join}"
-    )

@@ -83,7 +83,7 @@ class IcebergTable:
     io: ObjectFileIO
     plans: dict[Any, Any] = field(
         default_factory=dict, compare=False, repr=False
-    )  # scan.plan's, one for each filter
+    )  # planning.plan's, one for each filter
 
     @property
     def schema(self) -> Schema:
@@ -263,7 +263,7 @@ _metadata_lock = threading.Lock()
 
 
 def _read_metadata(io: ObjectFileIO, location: str) -> TableMetadata:
-    key = (io.objects.client.meta.endpoint_url, location)
+    key = (io.endpoint, location)
     with _metadata_lock:
         if key in _metadata_cache:
             _metadata_cache.move_to_end(key)
@@ -292,7 +292,7 @@ def _remember(key: tuple[str, str], metadata: TableMetadata) -> None:
 def _write_metadata(io: ObjectFileIO, metadata: TableMetadata, version: int) -> str:
     location = f"{metadata.location.rstrip('/')}/metadata/{version:05d}-{uuid.uuid4()}.metadata.json"
     ToOutputFile.table_metadata(metadata, io.new_output(location))
-    _remember((io.objects.client.meta.endpoint_url, location), metadata)
+    _remember((io.endpoint, location), metadata)
     return location
 
 

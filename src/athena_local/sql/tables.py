@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -12,7 +11,7 @@ from athena_local.catalog import EntityNotFoundError
 from athena_local.config import CATALOG_NAME
 from athena_local.engine import hive
 from athena_local.errors import QueryError
-from athena_local.sql import information_schema, views
+from athena_local.sql import information_schema, time_travel, views
 from athena_local.sql.dialect import DuckDBText
 from athena_local.sql.pruning import PartitionPredicate, own_conjuncts
 from athena_local.sql.scope import Output, Scope, position_of
@@ -71,6 +70,8 @@ class Tables:
             return sql, [Output(column.name, column.type, column.name) for column in columns]
         metadata = self._metadata_table(name)
         if metadata is not None:
+            if node.args.get("version") is not None:
+                raise QueryError("NOT_SUPPORTED", "This connector does not support versioned tables")
             return metadata
         record = find(self.session, name)
         version = node.args.get("version")
@@ -79,7 +80,7 @@ class Tables:
                 raise QueryError("NOT_SUPPORTED", "View query cannot be versioned", position=position)
             return self._view(record, position)
         if iceberg.is_iceberg(record):
-            return self._iceberg(record, alias, conjuncts, version)
+            return self._iceberg(record, alias, conjuncts, time_travel.as_of(self.queries, node))
         if version is not None:
             text = "This connector does not support versioned tables"
             raise QueryError("NOT_SUPPORTED", text, position=position)
@@ -92,14 +93,9 @@ class Tables:
         record = find(self.session, TableName(name.database, base, name.position))
         if iceberg.is_iceberg(record) and suffix in iceberg.METADATA_TABLES:
             scan = iceberg.scan_metadata(self.session, record, suffix)
-            relation = self.session.connection.sql(f"SELECT * FROM {scan.sql}")
-            from athena_local.types import from_duckdb
-
-            outputs = [
-                Output(column, from_duckdb(kind), column)
-                for column, kind in zip(relation.columns, relation.types, strict=True)
+            return f"SELECT * FROM {scan.sql}", [
+                Output(column.name, column.type, column.name) for column in scan.columns
             ]
-            return f"SELECT * FROM {scan.sql}", outputs
         keys = hive.partition_columns(record)
         if suffix == "partitions" and keys and not iceberg.is_iceberg(record):
             return self._partitions(record, keys)
@@ -120,9 +116,9 @@ class Tables:
         return f"SELECT * FROM (VALUES {', '.join(values)}) AS p({names})", outputs
 
     def _iceberg(
-        self, record: Record, alias: str, conjuncts: list[exp.Expression], version: exp.Expression | None
+        self, record: Record, alias: str, conjuncts: list[exp.Expression], as_of: iceberg.AsOf | None
     ) -> tuple[str, list[Output]]:
-        columns = iceberg.columns(record, self.session)
+        columns = iceberg.scan_columns(self.session, record, as_of)
         outputs = [Output(column.name, column.type, column.name) for column in columns]
         outputs += [Output(name, kind, name, hidden=True) for name, kind in _ICEBERG_HIDDEN]
         if self.session.without_rows:
@@ -130,22 +126,8 @@ class Tables:
         names = {column.name.lower() for column in columns} | {name for name, _ in _ICEBERG_HIDDEN}
         own = own_conjuncts(conjuncts, alias, names)
         predicate: Any = exp.and_(*own, copy=True) if own else None
-        as_of = self._as_of(version) if version is not None else None
         scan = iceberg.scan(self.session, record, predicate=predicate, as_of=as_of)
         return f"SELECT * FROM {scan.sql}", outputs
-
-    def _as_of(self, version: exp.Expression) -> iceberg.AsOf:
-        value = self.queries.expressions.translate(version.expression, Scope())
-        result = self.session.execute(f"SELECT {value.node.sql(dialect=DuckDBText)}").fetchall()
-        found = result[0][0]
-        if version.name.upper() == "VERSION":
-            return iceberg.AsOf(version=found)
-        if isinstance(found, datetime.datetime):
-            moment = found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
-            return iceberg.AsOf(timestamp_ms=int(moment.timestamp() * 1000))
-        raise QueryError(
-            "INVALID_ARGUMENTS", "FOR TIMESTAMP AS OF needs a timestamp", position=position_of(version)
-        )
 
     def _hive(self, record: Record, alias: str, conjuncts: list[exp.Expression]) -> tuple[str, list[Output]]:
         hidden = hive.hidden_columns(record)

@@ -12,8 +12,8 @@ import sqlglot
 
 from athena_local.catalog import Catalog
 from athena_local.errors import QueryError
+from athena_local.iceberg.planning import plan
 from athena_local.iceberg.predicates import to_filter
-from athena_local.iceberg.scans import plan
 from athena_local.iceberg.table import load
 from athena_local.objects import ObjectStore
 from athena_local.sql.dialect import AthenaSQL
@@ -91,9 +91,77 @@ def test_timestamp_as_of_reads_what_was_current_then(rows: Run, table: str, exec
     assert rows("SELECT id FROM t") == []
 
 
-def test_version_as_of_an_unknown_snapshot_is_refused(rows: Run, table: str) -> None:
-    with pytest.raises(QueryError, match="INVALID_ARGUMENTS"):
-        rows("SELECT id FROM t FOR VERSION AS OF 42")
+POINTER = "SELECT id FROM t FOR "
+
+
+@pytest.mark.parametrize(
+    ("pointer", "message"),
+    [
+        ("VERSION AS OF BIGINT '42'", "INVALID_ARGUMENTS: Iceberg snapshot ID does not exists: 42"),
+        ("VERSION AS OF 'nowhere'", "INVALID_ARGUMENTS: Cannot find snapshot with reference name: nowhere"),
+        ("VERSION AS OF 42", "NOT_SUPPORTED: Unsupported type for table version: integer"),
+        ("VERSION AS OF NULL", "INVALID_ARGUMENTS: line 1:18: Pointer value cannot be NULL"),
+        (
+            "TIMESTAMP AS OF TIMESTAMP '2020-01-01 00:00:00 UTC'",
+            "INVALID_ARGUMENTS: No version history table default.t at or before 2020-01-01T00:00:00Z",
+        ),
+        (
+            "TIMESTAMP AS OF DATE '2020-01-01'",
+            "INVALID_ARGUMENTS: No version history table default.t at or before 2020-01-01T00:00:00Z",
+        ),
+        (
+            "TIMESTAMP AS OF '2020-01-01'",
+            "TYPE_MISMATCH: line 1:18: Type varchar(10) invalid. Temporal pointers must be of type Timestamp, "
+            "Timestamp with Time Zone, or Date.",
+        ),
+        ("TIMESTAMP AS OF NULL", "INVALID_ARGUMENTS: line 1:18: Pointer value cannot be NULL"),
+        (
+            "TIMESTAMP AS OF TIMESTAMP '2999-01-01 01:02:03.123'",
+            "INVALID_ARGUMENTS: line 1:18: Pointer value '2999-01-01 01:02:03.123' is not in the past",
+        ),
+        (
+            "TIMESTAMP AS OF DATE '2999-01-01'",
+            "INVALID_ARGUMENTS: line 1:18: Pointer value '2999-01-01' is not in the past",
+        ),
+    ],
+)
+def test_pointers_that_point_nowhere_are_refused(rows: Run, table: str, pointer: str, message: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        rows(POINTER + pointer)
+    assert str(caught.value) == message
+
+
+def test_an_earlier_version_has_the_columns_of_its_time(
+    execute: Run, rows: Run, table: str, context: Any, catalog: Catalog
+) -> None:
+    execute("ALTER TABLE t DROP COLUMN x")
+    execute("ALTER TABLE t CHANGE COLUMN name title string")
+    execute("ALTER TABLE t ADD COLUMNS (name int, late string)")
+    execute("INSERT INTO t VALUES (5, DATE '2025-02-03', 'e', 7, 'z')")
+    first, _, third, last = snapshot_ids(context, catalog)
+    old = execute(f"SELECT * FROM t FOR VERSION AS OF {first}")
+    assert [(column.name, column.type) for column in old.columns] == [
+        ("id", "integer"),
+        ("d", "date"),
+        ("name", "varchar"),
+        ("x", "double"),
+    ]
+    assert rows(f"SELECT name, x FROM t FOR VERSION AS OF {third} WHERE x > 2 AND name < 'c'") == [("b", 2.5)]
+    assert rows(f"SELECT title, name, late FROM t FOR VERSION AS OF {last} WHERE id = 5") == [("e", 7, "z")]
+    assert rows("SELECT title, name, late FROM t WHERE id = 2") == [("b", None, None)]
+    joined = (
+        f"SELECT o.name, n.title FROM t FOR VERSION AS OF {first} o JOIN t n ON o.id = n.id ORDER BY o.id"
+    )
+    assert rows(joined) == [("b", "b"), ("c", "c")]
+    with pytest.raises(QueryError, match="COLUMN_NOT_FOUND: line 1:8: Column 'title' cannot be resolved"):
+        rows(f"SELECT title FROM t FOR VERSION AS OF {first}")
+
+
+def test_metadata_tables_and_views_have_no_versions(execute: Run, rows: Run, table: str) -> None:
+    execute("CREATE VIEW v AS SELECT * FROM t")
+    for name in ('"t$files"', "v"):
+        with pytest.raises(QueryError, match="NOT_SUPPORTED"):
+            rows(f"SELECT * FROM {name} FOR VERSION AS OF 'main'")
 
 
 def test_optimize_packs_files_and_applies_deletes(execute: Run, rows: Run, table: str) -> None:

@@ -402,20 +402,6 @@ def test_schema_changes_that_cannot_be_are_refused(execute: Run, lake: str, sql:
         execute(sql)
 
 
-def test_renamed_inner_field_is_refused_and_not_read_as_null(
-    execute: Run, rows: Run, lake: str, catalog: Catalog, context: Any
-) -> None:
-    from athena_local.iceberg import table as tables
-
-    execute(ctas("t", lake, "SELECT 1 AS id, CAST(ROW(1) AS row(x integer)) AS st"))
-    loaded = tables.load(context, catalog.get_table("default", "t"))
-    transaction = loaded.pyiceberg().transaction()
-    transaction.update_schema().rename_column("st.x", "y").commit()
-    tables.commit(context, loaded, transaction._updates)
-    with pytest.raises(QueryError, match="NOT_SUPPORTED: A field inside column st of t was renamed"):
-        rows("SELECT id FROM t")
-
-
 def test_rename_moves_the_name_and_not_the_files(execute: Run, rows: Run, lake: str) -> None:
     execute(ctas("t", lake, "SELECT 1 AS id"))
     execute("ALTER TABLE t RENAME TO u")
