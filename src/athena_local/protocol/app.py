@@ -23,18 +23,22 @@ from starlette.routing import Route
 
 from athena_local.catalog import AlreadyExistsError, Catalog, CatalogError
 from athena_local.config import DEFAULT_DATABASE, Config
+from athena_local.journal import recover
 from athena_local.objects import ObjectStore
-from athena_local.protocol import lakeformation
+from athena_local.protocol import athena_errors, glue_errors, lakeformation
 from athena_local.protocol.athena import AthenaQueryService
 from athena_local.protocol.athena_catalog import AthenaCatalogService
 from athena_local.protocol.athena_saved import AthenaSavedQueryService
 from athena_local.protocol.athena_workgroups import AthenaWorkgroupService
 from athena_local.protocol.glue import GlueService
 from athena_local.protocol.glue_partitions import GluePartitionService
-from athena_local.protocol.wire import Operation, Record, ServiceError, operations_of
+from athena_local.protocol.model import ServiceModel
+from athena_local.protocol.unavailable import unknown_operation
+from athena_local.protocol.wire import Operation, Record, ServiceError, operations_of, parse_body
 from athena_local.queries.documents import Documents
 from athena_local.queries.executor import Executor
 from athena_local.queries.history import History
+from athena_local.queries.prepared import StoredStatements
 from athena_local.queries.results import ResultStore
 
 log = logging.getLogger(__name__)
@@ -58,14 +62,21 @@ class Services:
             log.warning("unfinished queries of the last run ended as FAILED: %d", ended)
         objects = ObjectStore(config)
         results = ResultStore(objects, config.spool_dir / "results")
-        self.executor = Executor(config, self.catalog, objects, self.history, results)
+        recover(config, self.catalog, objects)
+        prepared = StoredStatements(self.documents)
+        self.executor = Executor(config, self.catalog, objects, self.history, results, prepared)
         workgroups = AthenaWorkgroupService(config, self.documents)
+        catalogs = AthenaCatalogService(config, self.catalog, self.documents)
+        self.models = {
+            "AWSGlue": ServiceModel("glue", glue_errors.RULES),
+            "AmazonAthena": ServiceModel("athena", athena_errors.RULES),
+        }
         self.operations: dict[str, dict[str, Operation]] = {
             "AWSGlue": operations_of(GlueService(self.catalog), GluePartitionService(self.catalog)),
             "AmazonAthena": operations_of(
-                AthenaQueryService(self.executor, self.history, results, workgroups),
+                AthenaQueryService(self.executor, self.history, results, workgroups, catalogs),
                 workgroups,
-                AthenaCatalogService(config, self.catalog),
+                catalogs,
                 AthenaSavedQueryService(self.documents, workgroups),
             ),
         }
@@ -84,13 +95,8 @@ class Services:
         service, _, name = target.partition(".")
         known = self.operations.get(service)
         if known is None or name not in known:
-            raise ServiceError(
-                "UnknownOperationException", f"athena_local does not implement {target or 'this request'}."
-            )
-        try:
-            request = json.loads(body or b"{}")
-        except ValueError as cause:
-            raise ServiceError("SerializationException", f"The body is not JSON: {cause}") from cause
+            raise unknown_operation(target)
+        request = self.models[service].read(name, parse_body(body))
         try:
             return known[name](request)
         except CatalogError as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 
+from athena_local.protocol.athena_errors import INVALID_INPUT, MAX_LISTED, invalid, malformed_token
 from athena_local.protocol.athena_workgroups import AthenaWorkgroupService
-from athena_local.protocol.wire import Record, ServiceError, operation, page, required, without
+from athena_local.protocol.wire import Record, ServiceError, operation, page, without
 from athena_local.queries.documents import NAMED_QUERY, PREPARED, Documents
 
-INVALID = "InvalidRequestException"
 NOT_FOUND = "ResourceNotFoundException"
-PAGE_SIZE = 50
+_STORED_ONLY = ("Key", "Token")
+_NAMED_BODY = ("Name", "Database", "QueryString", "Description")
 
 
 class AthenaSavedQueryService:
@@ -22,55 +23,62 @@ class AthenaSavedQueryService:
     @operation("CreateNamedQuery")
     def create_named_query(self, request: Record) -> Record:
         workgroup = self._workgroups.get(request.get("WorkGroup") or "primary")["Name"]
+        body = {name: request[name] for name in _NAMED_BODY if request.get(name)} | {"WorkGroup": workgroup}
+        token = request.get("ClientRequestToken")
+        for known in self._documents.all(NAMED_QUERY) if token else ():
+            if known.get("Token") == token:
+                if without(known, [*_STORED_ONLY, "NamedQueryId"]) != body:
+                    raise invalid("Idempotent parameters do not match", "IDEMPOTENT_PARAMETER_MISMATCH")
+                return {"NamedQueryId": known["NamedQueryId"]}
         query_id = str(uuid.uuid4())
-        body = {name: required(request, name) for name in ("Name", "Database", "QueryString")}
-        if request.get("Description"):
-            body["Description"] = request["Description"]
-        body |= {"NamedQueryId": query_id, "WorkGroup": workgroup, "Key": query_id}
+        body |= {"NamedQueryId": query_id, "Key": query_id, "Token": token}
         self._documents.put(NAMED_QUERY, query_id, body)
         return {"NamedQueryId": query_id}
 
     @operation("GetNamedQuery")
     def get_named_query(self, request: Record) -> Record:
-        return {"NamedQuery": self._named(required(request, "NamedQueryId"))}
+        return {"NamedQuery": without(self._named(request["NamedQueryId"]), _STORED_ONLY)}
 
     @operation("BatchGetNamedQuery")
     def batch_get_named_query(self, request: Record) -> Record:
         found: list[Record] = []
         missing: list[Record] = []
-        for query_id in required(request, "NamedQueryIds"):
+        for query_id in request["NamedQueryIds"]:
             body = self._documents.get(NAMED_QUERY, query_id)
             if body is not None:
-                found.append(without(body, ["Key"]))
+                found.append(without(body, _STORED_ONLY))
             else:
-                missing.append({"NamedQueryId": query_id, "ErrorCode": "INVALID_INPUT"})
+                message = f"NamedQuery {query_id} was not found"
+                missing.append(
+                    {"NamedQueryId": query_id, "ErrorCode": INVALID_INPUT, "ErrorMessage": message}
+                )
         return {"NamedQueries": found, "UnprocessedNamedQueryIds": missing}
 
     @operation("ListNamedQueries")
     def list_named_queries(self, request: Record) -> Record:
         workgroup = self._workgroups.get(request.get("WorkGroup") or "primary")["Name"]
         ids = [one["Key"] for one in self._documents.all(NAMED_QUERY) if one["WorkGroup"] == workgroup]
-        found, more = page(ids, request, key=str, limit=PAGE_SIZE, error=INVALID)
+        found, more = page(ids, request, key=str, limit=MAX_LISTED, malformed=malformed_token)
         return {"NamedQueryIds": found, **more}
 
     @operation("UpdateNamedQuery")
     def update_named_query(self, request: Record) -> Record:
-        query_id = required(request, "NamedQueryId")
+        query_id = request["NamedQueryId"]
         changes = {name: request[name] for name in ("Name", "Description", "QueryString") if name in request}
-        self._documents.put(NAMED_QUERY, query_id, {**self._named(query_id), **changes, "Key": query_id})
+        self._documents.put(NAMED_QUERY, query_id, {**self._named(query_id), **changes})
         return {}
 
     @operation("DeleteNamedQuery")
     def delete_named_query(self, request: Record) -> Record:
-        self._named(required(request, "NamedQueryId"))
+        self._named(request["NamedQueryId"])
         self._documents.delete(NAMED_QUERY, request["NamedQueryId"])
         return {}
 
     def _named(self, query_id: str) -> Record:
         body = self._documents.get(NAMED_QUERY, query_id)
         if body is None:
-            raise ServiceError(INVALID, f"NamedQuery {query_id} was not found")
-        return without(body, ["Key"])
+            raise invalid(f"NamedQuery {query_id} was not found")
+        return body
 
     # prepared statements
 
@@ -78,7 +86,7 @@ class AthenaSavedQueryService:
     def create_prepared_statement(self, request: Record) -> Record:
         key, body = self._prepared_input(request)
         if not self._documents.create(PREPARED, key, body):
-            raise ServiceError(INVALID, f"PreparedStatement {body['StatementName']} already exists")
+            raise invalid(f"PreparedStatement {body['StatementName']} already exists")
         return {}
 
     @operation("UpdatePreparedStatement")
@@ -92,15 +100,34 @@ class AthenaSavedQueryService:
     def get_prepared_statement(self, request: Record) -> Record:
         return {"PreparedStatement": self._prepared(request)}
 
+    @operation("BatchGetPreparedStatement")
+    def batch_get_prepared_statement(self, request: Record) -> Record:
+        workgroup = self._workgroups.get(request["WorkGroup"])["Name"]
+        found: list[Record] = []
+        missing: list[Record] = []
+        for name in request["PreparedStatementNames"]:
+            body = self._documents.get(PREPARED, _key(workgroup, name))
+            if body is not None:
+                found.append(_shown(body))
+            else:
+                missing.append(
+                    {
+                        "StatementName": name,
+                        "ErrorCode": "STATEMENT_NOT_FOUND",
+                        "ErrorMessage": _prepared_missing(name),
+                    }
+                )
+        return {"PreparedStatements": found, "UnprocessedPreparedStatementNames": missing}
+
     @operation("ListPreparedStatements")
     def list_prepared_statements(self, request: Record) -> Record:
-        workgroup = self._workgroups.get(required(request, "WorkGroup"))["Name"]
+        workgroup = self._workgroups.get(request["WorkGroup"])["Name"]
         found, more = page(
-            [one for one in self._documents.all(PREPARED) if one["WorkGroup"] == workgroup],
+            self._documents.all(PREPARED, _key(workgroup, "")),
             request,
             key=lambda one: str(one["StatementName"]),
-            limit=PAGE_SIZE,
-            error=INVALID,
+            limit=MAX_LISTED,
+            malformed=malformed_token,
         )
         shown = [{name: one[name] for name in ("StatementName", "LastModifiedTime")} for one in found]
         return {"PreparedStatements": shown, **more}
@@ -108,15 +135,15 @@ class AthenaSavedQueryService:
     @operation("DeletePreparedStatement")
     def delete_prepared_statement(self, request: Record) -> Record:
         self._prepared(request)
-        self._documents.delete(PREPARED, _prepared_key(request))
+        self._documents.delete(PREPARED, _key(request["WorkGroup"], request["StatementName"]))
         return {}
 
     def _prepared_input(self, request: Record) -> tuple[str, Record]:
-        workgroup = self._workgroups.get(required(request, "WorkGroup"))["Name"]
-        key = _prepared_key(request)
+        workgroup = self._workgroups.get(request["WorkGroup"])["Name"]
+        key = _key(workgroup, request["StatementName"])
         return key, {
-            "StatementName": required(request, "StatementName"),
-            "QueryStatement": required(request, "QueryStatement"),
+            "StatementName": request["StatementName"],
+            "QueryStatement": request["QueryStatement"],
             "WorkGroupName": workgroup,
             "Description": request.get("Description") or "",
             "LastModifiedTime": time.time(),
@@ -125,11 +152,22 @@ class AthenaSavedQueryService:
         }
 
     def _prepared(self, request: Record) -> Record:
-        body = self._documents.get(PREPARED, _prepared_key(request))
+        workgroup = self._workgroups.get(request["WorkGroup"])["Name"]
+        name = request["StatementName"]
+        body = self._documents.get(PREPARED, _key(workgroup, name))
         if body is None:
-            raise ServiceError(NOT_FOUND, f"PreparedStatement {request.get('StatementName')} was not found")
-        return without(body, ["WorkGroup", "Key"])
+            raise ServiceError(NOT_FOUND, _prepared_missing(name), ResourceName=name)
+        return _shown(body)
 
 
-def _prepared_key(request: Record) -> str:
-    return f"{required(request, 'WorkGroup')}/{required(request, 'StatementName')}"
+def _key(workgroup: str, name: str) -> str:
+    return f"{workgroup}/{name}"
+
+
+def _shown(body: Record) -> Record:
+    hidden = ["WorkGroup", "Key", *(() if body.get("Description") else ("Description",))]
+    return without(body, hidden)
+
+
+def _prepared_missing(name: str) -> str:
+    return f"PreparedStatement {name} was not found"

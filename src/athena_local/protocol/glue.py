@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from athena_local.catalog import Catalog, CatalogError, EntityNotFoundError
-from athena_local.protocol.wire import Record, operation, page, required, without
+from athena_local.protocol.glue_errors import malformed_token
+from athena_local.protocol.wire import Record, operation, page, without
 
 PAGE_SIZE = 100
-INVALID = "InvalidInputException"
 
 # in a Table answer but not in a TableInput
 _TABLE_OUTPUT_ONLY = (
@@ -31,48 +31,46 @@ class GlueService:
 
     @operation("CreateDatabase")
     def create_database(self, request: Record) -> Record:
-        self._catalog.create_database(required(request, "DatabaseInput"))
+        self._catalog.create_database(request["DatabaseInput"])
         return {}
 
     @operation("GetDatabase")
     def get_database(self, request: Record) -> Record:
-        return {"Database": self._catalog.get_database(required(request, "Name"))}
+        return {"Database": self._catalog.get_database(request["Name"])}
 
     @operation("GetDatabases")
     def get_databases(self, request: Record) -> Record:
         databases, more = page(
-            self._catalog.get_databases(), request, key=_by_name, limit=PAGE_SIZE, error=INVALID
+            self._catalog.get_databases(), request, key=_by_name, limit=PAGE_SIZE, malformed=malformed_token
         )
         return {"DatabaseList": databases, **more}
 
     @operation("UpdateDatabase")
     def update_database(self, request: Record) -> Record:
-        self._catalog.update_database(required(request, "Name"), required(request, "DatabaseInput"))
+        self._catalog.update_database(request["Name"], request["DatabaseInput"])
         return {}
 
     @operation("DeleteDatabase")
     def delete_database(self, request: Record) -> Record:
-        self._catalog.delete_database(required(request, "Name"))
+        self._catalog.delete_database(request["Name"])
         return {}
 
     # tables
 
     @operation("CreateTable")
     def create_table(self, request: Record) -> Record:
-        table = without(required(request, "TableInput"), _TABLE_OUTPUT_ONLY)
-        self._catalog.create_table(required(request, "DatabaseName"), table)
+        table = without(request["TableInput"], _TABLE_OUTPUT_ONLY)
+        self._catalog.create_table(request["DatabaseName"], table)
         return {}
 
     @operation("GetTable")
     def get_table(self, request: Record) -> Record:
-        return {
-            "Table": self._catalog.get_table(required(request, "DatabaseName"), required(request, "Name"))
-        }
+        return {"Table": self._catalog.get_table(request["DatabaseName"], request["Name"])}
 
     @operation("GetTables")
     def get_tables(self, request: Record) -> Record:
-        tables = self._catalog.get_tables(required(request, "DatabaseName"), request.get("Expression"))
-        chosen, more = page(tables, request, key=_by_name, limit=PAGE_SIZE, error=INVALID)
+        tables = self._catalog.get_tables(request["DatabaseName"], request.get("Expression"))
+        chosen, more = page(tables, request, key=_by_name, limit=PAGE_SIZE, malformed=malformed_token)
         if wanted := set(request.get("AttributesToGet") or ()):
             names = {"NAME": ("Name",), "TABLE_TYPE": ("Name", "TableType")}
             kept = {name for one in wanted for name in names.get(one, ())} | {"DatabaseName"}
@@ -82,8 +80,8 @@ class GlueService:
     @operation("UpdateTable")
     def update_table(self, request: Record) -> Record:
         self._catalog.update_table(
-            required(request, "DatabaseName"),
-            without(required(request, "TableInput"), _TABLE_OUTPUT_ONLY),
+            request["DatabaseName"],
+            without(request["TableInput"], _TABLE_OUTPUT_ONLY),
             version_id=request.get("VersionId"),
             skip_archive=bool(request.get("SkipArchive")),
         )
@@ -91,40 +89,36 @@ class GlueService:
 
     @operation("DeleteTable")
     def delete_table(self, request: Record) -> Record:
-        self._catalog.delete_table(required(request, "DatabaseName"), required(request, "Name"))
+        self._catalog.delete_table(request["DatabaseName"], request["Name"])
         return {}
 
     @operation("BatchDeleteTable")
     def batch_delete_table(self, request: Record) -> Record:
-        database = required(request, "DatabaseName")
+        database = request["DatabaseName"]
 
         def delete(name: str) -> None:
             self._catalog.delete_table(database, name)
 
-        return {"Errors": each(required(request, "TablesToDelete"), delete, lambda name: {"TableName": name})}
+        return {"Errors": each(request["TablesToDelete"], delete, lambda name: {"TableName": name})}
 
     # versions
 
     @operation("GetTableVersions")
     def get_table_versions(self, request: Record) -> Record:
-        versions = self._catalog.get_table_versions(
-            required(request, "DatabaseName"), required(request, "TableName")
-        )
+        versions = self._catalog.get_table_versions(request["DatabaseName"], request["TableName"])
         newest_first = 10**12
         chosen, more = page(
             versions,
             request,
             key=lambda table: f"{newest_first - int(table['VersionId']):013}",
             limit=PAGE_SIZE,
-            error=INVALID,
+            malformed=malformed_token,
         )
         return {"TableVersions": [_version(table) for table in chosen], **more}
 
     @operation("GetTableVersion")
     def get_table_version(self, request: Record) -> Record:
-        versions = self._catalog.get_table_versions(
-            required(request, "DatabaseName"), required(request, "TableName")
-        )
+        versions = self._catalog.get_table_versions(request["DatabaseName"], request["TableName"])
         wanted = request.get("VersionId") or versions[0]["VersionId"]
         found = [table for table in versions if table["VersionId"] == wanted]
         if not found:
@@ -134,13 +128,13 @@ class GlueService:
     @operation("DeleteTableVersion")
     def delete_table_version(self, request: Record) -> Record:
         self._catalog.delete_table_version(
-            required(request, "DatabaseName"), required(request, "TableName"), required(request, "VersionId")
+            request["DatabaseName"], request["TableName"], request["VersionId"]
         )
         return {}
 
     @operation("BatchDeleteTableVersion")
     def batch_delete_table_version(self, request: Record) -> Record:
-        database, table = required(request, "DatabaseName"), required(request, "TableName")
+        database, table = request["DatabaseName"], request["TableName"]
 
         def delete(version_id: str) -> None:
             self._catalog.delete_table_version(database, table, version_id)
@@ -148,7 +142,7 @@ class GlueService:
         def name(version_id: str) -> Record:
             return {"TableName": table, "VersionId": version_id}
 
-        return {"Errors": each(required(request, "VersionIds"), delete, name)}
+        return {"Errors": each(request["VersionIds"], delete, name)}
 
     # what a catalog without permissions, statistics and functions has to say
 
@@ -166,15 +160,15 @@ class GlueService:
 
     @operation("GetColumnStatisticsForTable")
     def get_column_statistics_for_table(self, request: Record) -> Record:
-        self._catalog.get_table(required(request, "DatabaseName"), required(request, "TableName"))
+        self._catalog.get_table(request["DatabaseName"], request["TableName"])
         return {"ColumnStatisticsList": [], "Errors": []}
 
     @operation("GetColumnStatisticsForPartition")
     def get_column_statistics_for_partition(self, request: Record) -> Record:
         self._catalog.get_partition(
-            required(request, "DatabaseName"),
-            required(request, "TableName"),
-            required(request, "PartitionValues"),
+            request["DatabaseName"],
+            request["TableName"],
+            request["PartitionValues"],
         )
         return {"ColumnStatisticsList": [], "Errors": []}
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 
 from athena_local.catalog import Catalog, EntityNotFoundError
-from athena_local.protocol.glue import INVALID, each
-from athena_local.protocol.wire import Record, ServiceError, operation, page, required, without
+from athena_local.protocol.glue import each
+from athena_local.protocol.glue_errors import malformed_token
+from athena_local.protocol.wire import Record, operation, page, without
 
 PAGE_SIZE = 1000
-# entries of one batch request, https://docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html and its sisters
-MAX_CREATED, MAX_UPDATED, MAX_DELETED, MAX_READ = 100, 100, 25, 1000
 
 
 class GluePartitionService:
@@ -20,9 +19,7 @@ class GluePartitionService:
     @operation("GetPartition")
     def get_partition(self, request: Record) -> Record:
         database, table = _table(request)
-        return {
-            "Partition": self._catalog.get_partition(database, table, required(request, "PartitionValues"))
-        }
+        return {"Partition": self._catalog.get_partition(database, table, request["PartitionValues"])}
 
     @operation("GetPartitions")
     def get_partitions(self, request: Record) -> Record:
@@ -30,7 +27,7 @@ class GluePartitionService:
         if segment := request.get("Segment"):
             total, number = segment["TotalSegments"], segment["SegmentNumber"]
             found = [one for index, one in enumerate(found) if index % total == number]
-        chosen, more = page(found, request, key=_by_values, limit=PAGE_SIZE, error=INVALID)
+        chosen, more = page(found, request, key=_by_values, limit=PAGE_SIZE, malformed=malformed_token)
         if request.get("ExcludeColumnSchema"):
             chosen = [_without_columns(one) for one in chosen]
         return {"Partitions": chosen, **more}
@@ -40,7 +37,7 @@ class GluePartitionService:
         database, table = _table(request)
         self._catalog.get_table(database, table)
         found = []
-        for wanted in _limited(request, "PartitionsToGet", MAX_READ):
+        for wanted in request["PartitionsToGet"]:
             try:
                 found.append(self._catalog.get_partition(database, table, wanted["Values"]))
             except EntityNotFoundError:
@@ -49,7 +46,7 @@ class GluePartitionService:
 
     @operation("CreatePartition")
     def create_partition(self, request: Record) -> Record:
-        self._catalog.create_partitions(*_table(request), [required(request, "PartitionInput")])
+        self._catalog.create_partitions(*_table(request), [request["PartitionInput"]])
         return {}
 
     @operation("BatchCreatePartition")
@@ -60,12 +57,12 @@ class GluePartitionService:
         def create(partition_input: Record) -> None:
             self._catalog.create_partitions(database, table, [partition_input])
 
-        return {"Errors": each(_limited(request, "PartitionInputList", MAX_CREATED), create, _named)}
+        return {"Errors": each(request["PartitionInputList"], create, _named)}
 
     @operation("UpdatePartition")
     def update_partition(self, request: Record) -> Record:
         self._catalog.update_partition(
-            *_table(request), required(request, "PartitionValueList"), required(request, "PartitionInput")
+            *_table(request), request["PartitionValueList"], request["PartitionInput"]
         )
         return {}
 
@@ -81,11 +78,11 @@ class GluePartitionService:
         def name(entry: Record) -> Record:
             return {"PartitionValueList": entry["PartitionValueList"]}
 
-        return {"Errors": each(_limited(request, "Entries", MAX_UPDATED), update, name)}
+        return {"Errors": each(request["Entries"], update, name)}
 
     @operation("DeletePartition")
     def delete_partition(self, request: Record) -> Record:
-        self._catalog.delete_partition(*_table(request), required(request, "PartitionValues"))
+        self._catalog.delete_partition(*_table(request), request["PartitionValues"])
         return {}
 
     @operation("BatchDeletePartition")
@@ -95,22 +92,11 @@ class GluePartitionService:
         def delete(wanted: Record) -> None:
             self._catalog.delete_partition(database, table, wanted["Values"])
 
-        return {"Errors": each(_limited(request, "PartitionsToDelete", MAX_DELETED), delete, _named)}
+        return {"Errors": each(request["PartitionsToDelete"], delete, _named)}
 
 
 def _table(request: Record) -> tuple[str, str]:
-    return required(request, "DatabaseName"), required(request, "TableName")
-
-
-def _limited(request: Record, name: str, maximum: int) -> list[Record]:
-    entries: list[Record] = required(request, name)
-    if len(entries) > maximum:
-        raise ServiceError(
-            "ValidationException",
-            f"1 validation error detected: Value at '{name[0].lower()}{name[1:]}' failed to satisfy constraint:"
-            f" Member must have length less than or equal to {maximum}",
-        )
-    return entries
+    return request["DatabaseName"], request["TableName"]
 
 
 def _by_values(partition: Record) -> str:

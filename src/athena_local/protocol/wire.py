@@ -1,14 +1,18 @@
-"""What all services share: operations by name, errors as AWS shapes them, and paging that survives deletions."""
+"""What all services share: operations by name, bodies, errors as AWS shapes them, and paging that survives deletions."""
 
 from __future__ import annotations
 
 import base64
+import bisect
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 Record = dict[str, Any]
 Operation = Callable[[Record], Record]
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # half a character, when it stands alone: UTF-8 cannot hold it
 
 
 class ServiceError(Exception):
@@ -41,15 +45,19 @@ def operations_of(*services: object) -> dict[str, Operation]:
     return found
 
 
-def required(request: Record, name: str) -> Any:
-    value = request.get(name)
-    if value is None:
-        raise ServiceError(
-            "ValidationException",
-            f"1 validation error detected: Value null at '{name[0].lower()}{name[1:]}' failed to satisfy"
-            " constraint: Member must not be null",
-        )
-    return value
+def parse_body(body: bytes) -> Any:
+    """Return a request's JSON. Raises ServiceError for what is none, or holds what no service could store."""
+    try:
+        parsed = json.loads(body, parse_constant=_refuse_constant)
+        if _SURROGATE.search(body):
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as cause:
+        raise ServiceError("SerializationException", f"The body is not JSON: {cause}") from cause
+    return parsed
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
 
 
 def page(
@@ -58,33 +66,31 @@ def page(
     *,
     key: Callable[[Any], str],
     limit: int,
-    error: str,
-    maximum: int | None = None,
+    malformed: Callable[[str], ServiceError],
 ) -> tuple[list[Any], Record]:
     """Return one page of `items`, which ascend by `key`, and {"NextToken": …} when more follow.
 
     The token names the last key answered, so that what is created or deleted between two pages shifts nothing.
-    `limit` is the page size without MaxResults; `error` the service's code for a wrong token or size.
+    `limit` is the page size without MaxResults; `malformed` makes the service's error for a token that is not its own.
     """
     size = request.get("MaxResults") or limit
-    if not 1 <= size <= (maximum or limit):
-        raise ServiceError(error, f"MaxResults must be between 1 and {maximum or limit}, not {size}.")
     token = request.get("NextToken")
-    after = decode_token(token, error) if token else None
-    rest = [item for item in items if after is None or key(item) > after]
-    chosen = rest[:size]
-    return chosen, {"NextToken": encode_token(key(chosen[-1]))} if len(rest) > size else {}
+    if token:
+        after = str(decode_token(token, malformed))
+        items = items[bisect.bisect_right(items, after, key=key) :]
+    chosen = list(items[:size])
+    return chosen, {"NextToken": encode_token(key(chosen[-1]))} if len(items) > size else {}
 
 
 def encode_token(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 
-def decode_token(token: str, error: str) -> Any:
+def decode_token(token: str, malformed: Callable[[str], ServiceError]) -> Any:
     try:
-        return json.loads(base64.urlsafe_b64decode(token.encode()))
+        return json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
     except ValueError as cause:
-        raise ServiceError(error, "NextToken is not one that this service gave.") from cause
+        raise malformed(token) from cause
 
 
 def without(record: Record, names: Iterable[str]) -> Record:

@@ -11,7 +11,8 @@ from athena_local.context import ResultColumn
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CELL = re.compile(rb'(?:"((?:[^"]|"")*)")?([,\n])')
+_CELL = re.compile(rb'(?:"((?:[^"]++|"")*+)")?([,\n])')
+MAX_BATCH_BYTES = 64 * 1024**2  # of values rendered at once; Arrow's text columns end at 2 GB
 
 Row = list["str | None"]
 
@@ -19,6 +20,16 @@ Row = list["str | None"]
 def write_row(values: Row) -> bytes:
     """Return one line, its newline included."""
     return (",".join("" if value is None else _quote(value) for value in values) + "\n").encode()
+
+
+def write_batches(batch: pa.RecordBatch, columns: list[ResultColumn]) -> Iterator[bytes]:
+    """Yield a batch's lines in pieces that fit into memory whatever the size of a cell."""
+    if batch.nbytes > MAX_BATCH_BYTES and batch.num_rows > 1:
+        half = batch.num_rows // 2
+        yield from write_batches(batch.slice(0, half), columns)
+        yield from write_batches(batch.slice(half), columns)
+    else:
+        yield write_batch(batch, columns)
 
 
 def write_batch(batch: pa.RecordBatch, columns: list[ResultColumn]) -> bytes:

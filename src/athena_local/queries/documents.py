@@ -1,6 +1,6 @@
-"""Workgroups, tags, and named and prepared queries: what Athena remembers besides queries, in SQLite.
+"""Workgroups, tags, data catalogs, named and prepared queries: what Athena remembers besides queries, in SQLite.
 
-All four are small keyed documents in Athena's wire shape.
+All are small keyed documents in Athena's wire shape.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from athena_local.storage import SqliteFile
 
 Record = dict[str, Any]
 
-WORKGROUP, TAGS, NAMED_QUERY, PREPARED = "workgroup", "tags", "named_query", "prepared"
+WORKGROUP, TAGS, NAMED_QUERY, PREPARED, DATA_CATALOG = (
+    "workgroup",
+    "tags",
+    "named_query",
+    "prepared",
+    "data_catalog",
+)
 
 _SCHEMA = """
 create table if not exists documents (

@@ -19,12 +19,16 @@ from typing import TYPE_CHECKING, Any
 from athena_local.config import DEFAULT_DATABASE, ENGINE_VERSION
 from athena_local.context import Cancellation, QueryContext, Statistics
 from athena_local.errors import OTHER, SYSTEM, QueryCancelledError, QueryError
+from athena_local.objects import StorageError
+from athena_local.queries import reuse
+from athena_local.queries.admission import admit, require_catalog
 from athena_local.queries.history import History, Record
-from athena_local.queries.results import ResultStore, StoredResult, result_suffix
+from athena_local.queries.results import ResultStore, StoredResult, Target, put_options, result_location
 
 if TYPE_CHECKING:
     from athena_local.catalog import Catalog
     from athena_local.config import Config
+    from athena_local.context import PreparedStatements
     from athena_local.objects import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -38,7 +42,10 @@ _DML_WORDS = ("select", "with", "insert", "merge", "update", "delete", "values",
 
 @dataclass(frozen=True)
 class Submission:
-    """A StartQueryExecution that passed the protocol's checks. `output_location` ends in '/'."""
+    """A StartQueryExecution that passed the protocol's checks. `output_location` ends in '/'.
+
+    `reuse` is the request's ResultReuseByAgeConfiguration; `catalog_known` is False for a catalog that is not here.
+    """
 
     sql: str
     workgroup: str
@@ -48,6 +55,18 @@ class Submission:
     parameters: tuple[str, ...] = ()
     cutoff_bytes: int | None = None
     result_configuration: Record = field(default_factory=dict)
+    location_enforced: bool = False
+    catalog_known: bool = True
+    reuse: Record = field(default_factory=dict)
+
+    def identity(self) -> Record:
+        """Return what a second request with the same ClientRequestToken must repeat: parameters and workgroup need not."""
+        return {
+            "sql": self.sql,
+            "catalog": self.catalog,
+            "database": self.database,
+            "output_location": self.output_location,
+        }
 
 
 @dataclass
@@ -67,21 +86,43 @@ class Executor:
     """Thread-safe; one a server."""
 
     def __init__(
-        self, config: Config, catalog: Catalog, objects: ObjectStore, history: History, results: ResultStore
+        self,
+        config: Config,
+        catalog: Catalog,
+        objects: ObjectStore,
+        history: History,
+        results: ResultStore,
+        prepared: PreparedStatements,
     ) -> None:
         self._config, self._catalog, self._objects = config, catalog, objects
-        self._history, self._results = history, results
+        self._history, self._results, self._prepared = history, results, prepared
         self._pool = ThreadPoolExecutor(config.max_running_queries, thread_name_prefix="query")
         self._live: dict[str, _Query] = {}
         self._futures: set[Any] = set()
         self._lock = threading.Lock()
 
     def submit(self, submission: Submission, token: str | None = None) -> str:
-        """Queue a query and return its id; the same token and submission return the first one's."""
+        """Queue a query and return its id; the same token and submission return the first one's.
+
+        Raises RefusedError for what Athena does not start, TokenReusedError for the token of another request.
+        """
+        received = time.time()
         statement, failure = _parse(submission.sql)
-        record = _new_record(submission, statement)
-        query_id = self._history.add(record, asdict(submission), token)
-        if query_id != record["QueryExecutionId"]:
+        admit(
+            statement,
+            failure,
+            self._catalog,
+            submission.database,
+            location_enforced=submission.location_enforced,
+        )
+        record = _new_record(submission, self._reported(statement, submission), received)
+        key = reuse.key_of(submission, statement)
+        earlier = reuse.find(self._history, self._results, submission, key, received)
+        if earlier is not None:
+            reuse.answer(record, earlier)
+            key = None
+        query_id = self._history.add(record, submission.identity(), token, key)
+        if query_id != record["QueryExecutionId"] or earlier is not None:
             return query_id
         query = _Query(submission, record, statement, failure)
         with self._lock:
@@ -90,6 +131,15 @@ class Executor:
             self._futures.add(future)
         future.add_done_callback(self._forget)
         return query_id
+
+    def _reported(self, statement: Any, submission: Submission) -> Any:
+        """Return the statement whose kind is told: of EXECUTE, what it runs; an unknown name fails when it runs."""
+        from athena_local.statements.prepared import executed
+
+        try:
+            return executed(statement, submission.workgroup, self._prepared)
+        except QueryError:
+            return statement
 
     def stop(self, query_id: str, reason: str = STOPPED_REASON) -> None:
         """Ask a query to stop; one that waits in the queue ends at once, one that has ended stays as it is."""
@@ -144,6 +194,8 @@ class Executor:
         elif query.cancellation.requested and state != "SUCCEEDED":
             state, error, reason = "CANCELLED", None, query.cancel_reason
         _fill_statistics(record, context.statistics, stored)
+        if error is not None:
+            self._store_failure(query, error)
         with query.lock:
             self._end(query, state, reason, error)
 
@@ -160,6 +212,8 @@ class Executor:
             statistics,
             query.cancellation,
             submission.parameters,
+            submission.workgroup,
+            self._prepared,
         )
 
     def _execute(self, query: _Query, context: QueryContext) -> StoredResult:
@@ -167,18 +221,32 @@ class Executor:
 
         if query.failure is not None:
             raise query.failure
+        if not query.submission.catalog_known:
+            require_catalog(query.statement, query.submission.catalog or "")
         result = execute(query.statement, context)
+        local = query.record["Local"]
         if result.batches is None:
-            query.record["Local"]["Executed"] = time.time()
+            local["Executed"] = time.time()
         else:
+            local["Planned"] = time.time()
             result.batches = _timed(result.batches, query.record)
         try:
-            return self._results.store(
-                context.query_id, query.record["ResultConfiguration"]["OutputLocation"], result
-            )
+            return self._results.store(_target(query.record), result, context.objects)
         finally:
             if isinstance(result.batches, Generator):
                 result.batches.close()
+
+    def _store_failure(self, query: _Query, error: QueryError) -> None:
+        """Leave the reason as the text of a DDL or UTILITY statement; what the engine refuses leaves nothing."""
+        target = _target(query.record)
+        if not target.is_text or target.substatement_type == "EXPLAIN" or not error.code:
+            return
+        try:
+            self._results.store_failure(target, str(error))
+        except StorageError as cause:
+            log.warning("query=%s its reason could not be stored: %s", target.query_id, cause)
+        else:
+            query.record["Local"]["FailureStored"] = True
 
     def _end(self, query: _Query, state: str, reason: str, error: QueryError | None = None) -> None:
         record, now = query.record, time.time()
@@ -218,27 +286,40 @@ def _parse(sql: str) -> tuple[Any, Exception | None]:
         return None, raised
 
 
-def _new_record(submission: Submission, statement: Any) -> Record:
-    query_id, now = str(uuid.uuid4()), time.time()
+def _target(record: Record) -> Target:
+    configuration = record["ResultConfiguration"]
+    return Target(
+        record["QueryExecutionId"],
+        configuration["OutputLocation"],
+        record["StatementType"],
+        record.get("SubstatementType", ""),
+        put_options(configuration),
+    )
+
+
+def _new_record(submission: Submission, statement: Any, received: float) -> Record:
+    query_id = str(uuid.uuid4())
     if statement is None:
         is_dml = submission.sql.lstrip().lower().startswith(_DML_WORDS)
         kind, subkind = ("DML", "SELECT") if is_dml else ("DDL", "")
     else:
         kind, subkind = statement.statement_type, statement.substatement_type
-    location = submission.output_location + query_id + result_suffix(kind, subkind)
-    context = {"Database": submission.database, "Catalog": submission.catalog}
+    location = result_location(submission.output_location, query_id, kind, subkind)
+    # Athena folds the catalog's name and repeats the database's as it came
+    catalog = submission.catalog.lower() if submission.catalog else None
+    context = {"Database": submission.database, "Catalog": catalog}
     record: Record = {
         "QueryExecutionId": query_id,
         "Query": submission.sql,
         "StatementType": kind,
         "ResultConfiguration": {**submission.result_configuration, "OutputLocation": location},
-        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
-        "QueryExecutionContext": {key: value.lower() for key, value in context.items() if value},
-        "Status": {"State": "QUEUED", "SubmissionDateTime": now},
+        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": submission.reuse or {"Enabled": False}},
+        "QueryExecutionContext": {key: value for key, value in context.items() if value},
+        "Status": {"State": "QUEUED", "SubmissionDateTime": received},
         "Statistics": {},
         "WorkGroup": submission.workgroup,
         "EngineVersion": {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": ENGINE_VERSION},
-        "Local": {},
+        "Local": {"Queued": time.time()},
     }
     if subkind:
         record["SubstatementType"] = subkind
@@ -256,17 +337,22 @@ def _fill_statistics(record: Record, statistics: Statistics, stored: StoredResul
 
 
 def _fill_timings(record: Record, ended: float) -> None:
-    submitted = record["Status"]["SubmissionDateTime"]
-    started = record["Local"].get("Started", ended)
-    executed = record["Local"].get("Executed", ended)
-    record["Statistics"].setdefault("DataScannedInBytes", 0)
-    record["Statistics"].update(
-        QueryQueueTimeInMillis=_millis(started - submitted),
+    submitted, local = record["Status"]["SubmissionDateTime"], record["Local"]
+    queued = local["Queued"]
+    started = local.get("Started", ended)
+    executed = local.get("Executed", ended)
+    statistics = record["Statistics"]
+    statistics.setdefault("DataScannedInBytes", 0)
+    statistics.update(
+        ServicePreProcessingTimeInMillis=_millis(queued - submitted),
+        QueryQueueTimeInMillis=_millis(started - queued),
         EngineExecutionTimeInMillis=_millis(executed - started),
         ServiceProcessingTimeInMillis=_millis(ended - executed),
         TotalExecutionTimeInMillis=_millis(ended - submitted),
         ResultReuseInformation={"ReusedPreviousResult": False},
     )
+    if "Planned" in local:  # a part of the engine's time
+        statistics["QueryPlanningTimeInMillis"] = _millis(local["Planned"] - started)
 
 
 def _millis(seconds: float) -> int:

@@ -7,6 +7,7 @@ seconds.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from athena_local.storage import SqliteFile
 Record = dict[str, Any]
 
 KEPT_DAYS = 45  # as Athena keeps its history
+PRUNED_EVERY_SECONDS = 3600.0
 FINAL_STATES = {"SUCCEEDED", "FAILED", "CANCELLED"}
 CRASH_REASON = (
     "GENERIC_INTERNAL_ERROR: the server stopped while this query was {state}; run it again."
@@ -33,7 +35,14 @@ create table if not exists queries (
     state text not null,
     record text not null
 );
+create table if not exists reusable (
+    sequence integer primary key references queries (sequence) on delete cascade,
+    workgroup text not null,
+    reuse_key text not null
+);
 create index if not exists queries_by_workgroup on queries (workgroup, sequence);
+create index if not exists queries_by_age on queries (submitted);
+create index if not exists reusable_by_key on reusable (workgroup, reuse_key, sequence);
 create index if not exists queries_unfinished on queries (state) where state in ('QUEUED', 'RUNNING');
 """
 
@@ -47,14 +56,20 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, _SCHEMA)
+        self._pruned_at = 0.0
 
     def close(self) -> None:
         self._file.close()
 
-    def add(self, record: Record, request: Record, token: str | None) -> str:
-        """Store a new query and return its id, or the id of the one that this token already started."""
+    def add(self, record: Record, request: Record, token: str | None, reuse_key: str | None = None) -> str:
+        """Store a new query and return its id, or the id of the one that this token already started.
+
+        `request` is what a second request with the token must repeat; `reuse_key` what a later query must repeat to be
+        answered with this one's result.
+        """
         asked = json.dumps(request, sort_keys=True)
         with self._file.write() as connection:
+            self._prune(connection)
             if token:
                 known = connection.execute(
                     "select id, request from queries where token = ?", (token,)
@@ -63,7 +78,7 @@ class History:
                     raise TokenReusedError
                 if known:
                     return str(known[0])
-            connection.execute(
+            added = connection.execute(
                 "insert into queries (id, workgroup, token, request, submitted, state, record)"
                 " values (?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -76,7 +91,28 @@ class History:
                     json.dumps(record),
                 ),
             )
+            if reuse_key is not None:
+                connection.execute(
+                    "insert into reusable values (?, ?, ?)", (added.lastrowid, record["WorkGroup"], reuse_key)
+                )
         return str(record["QueryExecutionId"])
+
+    def reusable(self, workgroup: str, reuse_key: str, since: float) -> Record | None:
+        """Return the newest query of this key that succeeded and ran to its end after `since`."""
+        with self._file.read() as connection:
+            rows = connection.execute(
+                "select record from reusable join queries using (sequence)"
+                " where reusable.workgroup = ? and reuse_key = ? and state = 'SUCCEEDED' and submitted >= ?"
+                " order by sequence desc limit 1",
+                (workgroup, reuse_key, since),
+            ).fetchall()
+        return json.loads(rows[0][0]) if rows else None
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        now = time.time()
+        if now - self._pruned_at >= PRUNED_EVERY_SECONDS:
+            self._pruned_at = now
+            connection.execute("delete from queries where submitted < ?", (now - KEPT_DAYS * 86_400,))
 
     def save(self, record: Record) -> None:
         with self._file.write() as connection:
@@ -103,7 +139,7 @@ class History:
     def recover(self) -> int:
         """End what a crash left unfinished, forget what is too old, and return how many were ended."""
         with self._file.write() as connection:
-            connection.execute("delete from queries where submitted < ?", (time.time() - KEPT_DAYS * 86_400,))
+            self._prune(connection)
             rows = connection.execute(
                 "select record from queries where state in ('QUEUED', 'RUNNING')"
             ).fetchall()

@@ -144,7 +144,6 @@ def test_ddl_and_utility_answer_without_header(server: Any, athena: Any) -> None
     [
         ("fail", "COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved", (2, 1006, False)),
         ("commit", "ICEBERG_COMMIT_ERROR: Failed to commit", (2, 233, True)),
-        ("unparsable", "SYNTAX_ERROR: line 1:1: mismatched input 'unparsable'", (2, 1006, False)),
         ("crash", "GENERIC_INTERNAL_ERROR: KeyError: 'a defect'", (1, 100, False)),
     ],
 )
@@ -161,11 +160,11 @@ def test_failed_query_tells_why(
         athena.get_query_results(QueryExecutionId=query_id)
 
 
-def test_missing_results_bucket_fails_the_query(server: Any) -> None:
+def test_missing_results_bucket_starts_no_query(server: Any, athena: Any) -> None:
     configuration = {"OutputLocation": "s3://no-such-bucket-here/"}
-    status = server.wait(server.start("rows 1", ResultConfiguration=configuration))["Status"]
-    assert status["State"] == "FAILED"
-    assert "NoSuchBucket" in status["StateChangeReason"]
+    expected = "Unable to verify/create output bucket no-such-bucket-here"
+    with pytest.raises(athena.exceptions.InvalidRequestException, match=expected):
+        server.start("rows 1", ResultConfiguration=configuration)
 
 
 def test_stop_cancels_a_running_query(server: Any, athena: Any) -> None:
@@ -275,12 +274,23 @@ def test_runtime_statistics(athena: Any, server: Any) -> None:
 
 
 def test_query_too_long_and_empty_are_refused(athena: Any, server: Any) -> None:
-    with pytest.raises(athena.exceptions.InvalidRequestException, match="262144"):
-        server.start("select '" + "x" * 262_144 + "'")
-    with pytest.raises(athena.exceptions.InvalidRequestException, match="empty"):
-        server.start("  ")
-    with pytest.raises(athena.exceptions.InvalidRequestException, match="AwsDataCatalog only"):
-        server.start("rows 1", QueryExecutionContext={"Catalog": "other"})
+    for text in ("select '" + "x" * 262_144 + "'", "select '" + "ä" * 131_070 + "'"):
+        with pytest.raises(athena.exceptions.InvalidRequestException, match="less than or equal to 262144"):
+            server.start(text)
+    with pytest.raises(athena.exceptions.InvalidRequestException) as raised:
+        server.start("unparsable")
+    assert raised.value.response["Error"]["Message"] == "line 1:1: mismatched input 'unparsable'"
+    assert raised.value.response["AthenaErrorCode"] == "MALFORMED_QUERY"
+
+
+def test_query_in_a_catalog_that_is_not_there_fails_and_its_definitions_do_not(server: Any) -> None:
+    context = {"QueryExecutionContext": {"Catalog": "Other", "Database": "Default"}}
+    execution = server.wait(server.start("rows 1", **context))
+    assert execution["Status"]["StateChangeReason"].startswith(
+        "CATALOG_NOT_FOUND: Catalog 'Other' does not exist"
+    )
+    assert execution["QueryExecutionContext"] == {"Catalog": "other", "Database": "Default"}
+    assert server.wait(server.start("create table t", **context))["Status"]["State"] == "SUCCEEDED"
 
 
 def test_catalog_metadata(athena: Any, glue: Any, database: str) -> None:
@@ -312,14 +322,21 @@ def test_named_queries_and_prepared_statements(athena: Any) -> None:
     found = athena.get_named_query(NamedQueryId=query_id)["NamedQuery"]
     assert (found["Name"], found["QueryString"], found["WorkGroup"]) == ("m", "rows 2", name)
     assert athena.list_named_queries(WorkGroup=name)["NamedQueryIds"] == [query_id]
-    athena.create_prepared_statement(StatementName="p", WorkGroup=name, QueryStatement="rows 1")
-    found = athena.get_prepared_statement(StatementName="p", WorkGroup=name)["PreparedStatement"]
+    athena.create_prepared_statement(StatementName="p1", WorkGroup=name, QueryStatement="rows 1")
+    found = athena.get_prepared_statement(StatementName="p1", WorkGroup=name)["PreparedStatement"]
     assert (found["QueryStatement"], found["WorkGroupName"]) == ("rows 1", name)
     with pytest.raises(athena.exceptions.InvalidRequestException, match="not empty"):
         athena.delete_work_group(WorkGroup=name)
+    with pytest.raises(
+        athena.exceptions.ResourceNotFoundException, match="PreparedStatement p2 was not found"
+    ):
+        athena.get_prepared_statement(StatementName="p2", WorkGroup=name)
+    batch = athena.batch_get_prepared_statement(PreparedStatementNames=["p1", "p2"], WorkGroup=name)
+    assert [one["StatementName"] for one in batch["PreparedStatements"]] == ["p1"]
+    assert [one["StatementName"] for one in batch["UnprocessedPreparedStatementNames"]] == ["p2"]
     athena.delete_work_group(WorkGroup=name, RecursiveDeleteOption=True)
-    with pytest.raises(athena.exceptions.ResourceNotFoundException):
-        athena.get_prepared_statement(StatementName="p", WorkGroup=name)
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="WorkGroup is not found"):
+        athena.get_prepared_statement(StatementName="p1", WorkGroup=name)
 
 
 def test_pyathena_reads_typed_rows(server: Any) -> None:

@@ -74,7 +74,9 @@ def test_server_keeps_everything_through_kill_9(server_process: Process, lake: s
     athena.create_work_group(Name="kept", Configuration={"ResultConfiguration": {"OutputLocation": lake}})
     glue = server_process.client("glue")
     glue.create_database(DatabaseInput={"Name": "kept"})
-    query_id = athena.start_query_execution(QueryString="not sql", WorkGroup="kept")["QueryExecutionId"]
+    query_id = athena.start_query_execution(QueryString="select * from nothing", WorkGroup="kept")[
+        "QueryExecutionId"
+    ]
     while athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]["State"] in {
         "QUEUED",
         "RUNNING",

@@ -18,7 +18,7 @@ from athena_local.context import ResultColumn, StatementResult
 from athena_local.objects import ObjectStore
 from athena_local.queries import csvtext
 from athena_local.queries.render import render_column, render_double
-from athena_local.queries.results import ResultStore
+from athena_local.queries.results import ResultStore, Target
 
 UTC = datetime.UTC
 MOMENT = datetime.datetime(2025, 1, 1, 10, 0, 0, 123456)
@@ -136,7 +136,7 @@ def test_pages_of_a_large_result_hold_every_row_once(
 ) -> None:
     store = ResultStore(objects, tmp_path)
     location = f"{lake}q.csv"
-    stored = store.store("q", location, numbers(30_000))
+    stored = store.store(Target("q", location), numbers(30_000))
     if not local_copy:
         (tmp_path / "q.csv").unlink()
     rows, offset = [], 0
@@ -150,21 +150,76 @@ def test_pages_of_a_large_result_hold_every_row_once(
     assert b"bigint" in objects.read(f"{location}.metadata")
 
 
-def test_store_lines_writes_text(objects: ObjectStore, lake: str, tmp_path: Path) -> None:
+def test_store_lines_writes_text_without_a_last_line_break(
+    objects: ObjectStore, lake: str, tmp_path: Path
+) -> None:
     store = ResultStore(objects, tmp_path)
-    result = StatementResult([ResultColumn("tab_name", "string")], lines=["a\tb", 'say "x"'])
-    stored = store.store("q", f"{lake}q.txt", result)
-    assert objects.read(f"{lake}q.txt") == b'a\tb\nsay "x"\n'
-    assert store.page("q", f"{lake}q.txt", stored, 0, 10) == ([["a\tb"], ['say "x"']], None)
+    result = StatementResult([ResultColumn("tab_name", "string")], lines=["a\tb", 'say "x"', "two\nlines"])
+    target = Target("q", f"{lake}q.txt", "UTILITY", "SHOW_TABLES")
+    stored = store.store(target, result)
+    assert objects.read(f"{lake}q.txt") == b'a\tb\nsay "x"\ntwo\nlines'
+    expected = ([["a\tb"], ['say "x"'], ["two"], ["lines"]], None)
+    assert store.page("q", f"{lake}q.txt", stored, 0, 10) == expected
     (tmp_path / "q.csv").unlink()
-    assert store.page("q", f"{lake}q.txt", stored, 0, 10) == ([["a\tb"], ['say "x"']], None)
+    assert store.page("q", f"{lake}q.txt", stored, 0, 10) == expected
 
 
-def test_store_counts_writes_a_manifest(objects: ObjectStore, lake: str, tmp_path: Path) -> None:
+def test_store_nothing_writes_an_empty_text_and_no_metadata(
+    objects: ObjectStore, lake: str, tmp_path: Path
+) -> None:
+    target = Target("q", f"{lake}q.txt", "DDL", "CREATE_TABLE")
+    stored = ResultStore(objects, tmp_path).store(target, StatementResult(lines=[]))
+    assert [(item.path, item.size) for item in objects.list(lake)] == [(f"{lake}q.txt", 0)]
+    assert (stored.update_count, stored.columns, stored.size_bytes) == (None, [], 0)
+
+
+@pytest.mark.parametrize("local_copy", [True, False])
+def test_store_explain_keeps_its_header_out_of_the_text(
+    objects: ObjectStore, lake: str, tmp_path: Path, local_copy: bool
+) -> None:
+    plan = pa.record_batch({"Query Plan": ["Fragment 0", "", None]})
+    target = Target("q", f"{lake}q.txt", "DML", "EXPLAIN")
+    store = ResultStore(objects, tmp_path)
+    stored = store.store(target, StatementResult([ResultColumn("Query Plan", "varchar")], iter([plan])))
+    assert objects.read(f"{lake}q.txt") == b"Fragment 0\n\n"
+    if not local_copy:
+        (tmp_path / "q.csv").unlink()
+    rows, _ = store.page("q", f"{lake}q.txt", stored, 0, 10)
+    assert [row[0] or "" for row in rows] == ["Query Plan", "Fragment 0", "", ""]
+    assert stored.update_count is None
+
+
+def test_store_counts_writes_a_manifest_and_the_update(
+    objects: ObjectStore, lake: str, tmp_path: Path
+) -> None:
     result = StatementResult(update_count=7, manifest=["s3://b/one", "s3://b/two"])
-    stored = ResultStore(objects, tmp_path).store("q", f"{lake}q", result)
+    target = Target("q", f"{lake}q", "DML", "INSERT")
+    stored = ResultStore(objects, tmp_path).store(target, result)
     assert (stored.update_count, stored.columns[0]["Name"]) == (7, "rows")
     assert objects.read(f"{lake}q-manifest.csv") == b"s3://b/one\ns3://b/two\n"
+    # what Athena wrote for INSERT, but for the id of the query: 6 bytes of verb, the count, one column `rows bigint`
+    column = b"\x22\x22\x0a\x04hive\x22\x04rows\x2a\x04rows\x32\x06bigint\x38\x13\x40\x00\x48\x03\x50\x00"
+    assert objects.read(f"{lake}q.metadata") == b"\x0a\x01q\x12\x06INSERT\x18\x07" + column
+
+
+def test_store_counts_without_files_has_no_manifest(objects: ObjectStore, lake: str, tmp_path: Path) -> None:
+    target = Target("q", f"{lake}q.csv", "DML", "UPDATE")
+    stored = ResultStore(objects, tmp_path).store(target, StatementResult(update_count=0))
+    assert stored.manifest_location is None
+    assert [item.path for item in objects.list(lake)] == [f"{lake}q.csv.metadata"]
+
+
+def test_page_of_a_result_that_was_deleted_from_s3_is_not_found(
+    objects: ObjectStore, lake: str, tmp_path: Path
+) -> None:
+    store = ResultStore(objects, tmp_path)
+    stored = store.store(Target("q", f"{lake}q.csv"), numbers(3))
+    objects.delete([f"{lake}q.csv"])
+    with pytest.raises(FileNotFoundError):
+        store.page("q", f"{lake}q.csv", stored, 0, 10)
+    (tmp_path / "q.csv").unlink()
+    with pytest.raises(FileNotFoundError):
+        store.page("q", f"{lake}q.csv", stored, 0, 10)
 
 
 def test_store_of_a_failing_stream_leaves_nothing(objects: ObjectStore, lake: str, tmp_path: Path) -> None:
@@ -175,6 +230,6 @@ def test_store_of_a_failing_stream_leaves_nothing(objects: ObjectStore, lake: st
     result = StatementResult([ResultColumn("n", "bigint")], failing())
     store = ResultStore(objects, tmp_path)
     with pytest.raises(RuntimeError, match="gone"):
-        store.store("q", f"{lake}q.csv", result)
+        store.store(Target("q", f"{lake}q.csv"), result)
     assert list(objects.list(lake)) == []
     assert list(tmp_path.iterdir()) == []
