@@ -22,7 +22,8 @@ def execute(statement: s.Statement, context: QueryContext) -> StatementResult:
     """Run one statement. Raises QueryError or QueryCancelledError; a stream of rows may raise them later too."""
     values = context.execution_parameters
     if isinstance(statement, s.Execute):
-        statement, values = prepared.resolve(statement, values, context.workgroup, context.prepared)
+        values = statement.values or values
+        statement = prepared.executed(statement, context.workgroup, context.prepared)
     statement = parameters.fill(statement, values)
     session = Session(context)
     try:

@@ -86,8 +86,12 @@ def write(session: Session, sql: str, target: Target, entry: Entry) -> Written:
     session.check_cancelled()
     entry.files(path for _, path in plan)
     with ThreadPoolExecutor(UPLOADS) as pool:
-        for _ in pool.map(lambda pair: session.context.objects.upload(*pair), plan):
-            session.check_cancelled()
+        try:
+            for _ in pool.map(lambda pair: session.context.objects.upload(*pair), plan):
+                session.check_cancelled()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return Written(rows, [path for _, path in plan], partitions)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from athena_local.context import StatementResult
 from athena_local.errors import QueryError
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from athena_local.engine.session import Session
 
 
-def resolve(
-    statement: s.Execute, parameters: tuple[str, ...], workgroup: str, stored: PreparedStatements | None
-) -> tuple[s.Statement, tuple[str, ...]]:
-    """Return what EXECUTE runs, and the values for its `?`: those of USING, else the request's own.
+def executed(statement: Any, workgroup: str, stored: PreparedStatements | None) -> Any:
+    """Return what an EXECUTE runs, and any other statement as it is.
 
     Raises QueryError: NOT_FOUND for an unknown name, whatever the kept text is refused with.
     """
     from athena_local.sql.parse import parse_statement
 
+    if not isinstance(statement, s.Execute):
+        return statement
     text = stored.get(workgroup, statement.name) if stored is not None else None
     if text is None:
         raise _unknown(statement.name)
@@ -29,7 +29,7 @@ def resolve(
     if isinstance(found, (s.Execute, s.Prepare, s.Deallocate)):
         kind = found.substatement
         raise QueryError("NOT_SUPPORTED", f"Invalid statement type for prepared statement: {kind}")
-    return found, statement.values or parameters
+    return found
 
 
 def prepare(session: Session, statement: s.Prepare) -> StatementResult:

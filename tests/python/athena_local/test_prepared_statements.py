@@ -138,3 +138,28 @@ def test_prepared_statement_may_write(
 )
 def test_prepare_mistake_is_refused_with_its_place(execute: Execute, sql: str, message: str) -> None:
     assert refusal(execute, sql).startswith(message)
+
+
+def test_prepared_statements_of_sql_and_of_the_api_are_the_same(
+    athena: Any, server: Any, run_query: Rows, lake: str
+) -> None:
+    workgroup = f"w{lake.rstrip('/')[-8:]}"
+    athena.create_work_group(Name=workgroup)
+    athena.create_prepared_statement(
+        StatementName="PrepStatement", WorkGroup=workgroup, QueryStatement="select ? as a, ? as b"
+    )
+    assert run_query("Execute PrepStatement using 1, 'x'", WorkGroup=workgroup) == [("1", "x")]
+    execution = server.wait(
+        server.start("Execute PrepStatement", WorkGroup=workgroup, ExecutionParameters=["2", "'y'"])
+    )
+    assert (execution["StatementType"], execution["SubstatementType"]) == ("DML", "SELECT")
+    assert execution["Query"] == "Execute PrepStatement"
+    assert execution["ResultConfiguration"]["OutputLocation"].endswith(".csv")
+    server.wait(server.start("prepare other from values (?)", WorkGroup=workgroup))
+    found = athena.get_prepared_statement(StatementName="other", WorkGroup=workgroup)["PreparedStatement"]
+    assert found["QueryStatement"] == "values (?)"
+    server.wait(server.start("deallocate prepare other", WorkGroup=workgroup))
+    with pytest.raises(athena.exceptions.ResourceNotFoundException):
+        athena.get_prepared_statement(StatementName="other", WorkGroup=workgroup)
+    failed = server.wait(server.start("execute other", WorkGroup=workgroup))["Status"]
+    assert failed["StateChangeReason"] == "NOT_FOUND: Prepared statement not found: other"
