@@ -17,14 +17,14 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from athena_local.catalog import AlreadyExistsError, Catalog, CatalogError
 from athena_local.config import DEFAULT_DATABASE, Config
 from athena_local.journal import recover
-from athena_local.objects import ObjectStore
+from athena_local.objects import ObjectStore, StorageError
 from athena_local.protocol import athena_errors, glue_errors, lakeformation
 from athena_local.protocol.athena import AthenaQueryService
 from athena_local.protocol.athena_catalog import AthenaCatalogService
@@ -44,6 +44,9 @@ from athena_local.queries.results import ResultStore
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+# A batch of 100 partitions with a thousand columns each is 10 MB; AWS ends not far above
+MAX_BODY_BYTES = 32 * 1024**2
 
 
 class Services:
@@ -107,42 +110,72 @@ def create_app(config: Config, services: Services | None = None) -> Starlette:
     """Return the application; its state lives in `config.data_dir` and is opened here, not at its first request."""
     services = services or Services(config)
 
-    async def post(request: Request) -> Response:
+    async def serve(request: Request) -> Response:
         target = request.headers.get("x-amz-target", "")
-        path = request.url.path.strip("/")
-        body = await request.body()
         try:
-            if not target and lakeformation.is_operation(path):
-                return _json(lakeformation.answer(path))
-            return _json(await run_in_threadpool(services.answer, target, body))
+            return _json(await _answer(services, request, target))
         except ServiceError as error:
             return _error(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except StorageError as error:
+            log.error("target=%s S3: %s", target, error)
+            return _error(ServiceError(_internal(target), str(error), 500))
         except Exception:
             log.exception("target=%s failed in an unforeseen exception", target)
-            internal = (
-                "InternalServerException" if target.startswith("AmazonAthena") else "InternalServiceException"
-            )
-            return _error(ServiceError(internal, "An internal error; see the server's log.", 500))
+            return _error(ServiceError(_internal(target), "An internal error; see the server's log.", 500))
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+        threading.Thread(target=_warm_up, args=(services,), name="warm-up", daemon=True).start()
         yield
         await run_in_threadpool(services.close)
 
     return Starlette(
         routes=[
             Route("/health", health, methods=["GET"]),
-            Route("/{path:path}", post, methods=["POST"]),
+            Route("/{path:path}", serve, methods=METHODS),
         ],
         lifespan=lifespan,
     )
 
 
-def _warm_up() -> None:
+async def _answer(services: Services, request: Request, target: str) -> Record:
+    path = request.url.path.strip("/")
+    if request.method != "POST":
+        raise ServiceError("UnknownOperationException", f"{request.method} is no operation of AWS.", 404)
+    if not target and lakeformation.is_operation(path):
+        return lakeformation.answer(path)
+    content_type = request.headers.get("content-type", "").split(";")[0].strip()
+    if content_type != MEDIA_TYPE:
+        # AWS does not look for an operation in any other; a signed request of an SDK always has it
+        message = f"Content-Type must be {MEDIA_TYPE}, not {content_type or 'missing'}."
+        raise ServiceError("UnknownOperationException", message, 404)
+    body = await _body(request)
+    return await run_in_threadpool(services.answer, target, body)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body; refuses one above `MAX_BODY_BYTES` without keeping it."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            message = f"The request is larger than {MAX_BODY_BYTES} bytes."
+            raise ServiceError("RequestEntityTooLargeException", message, 413)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _internal(target: str) -> str:
+    return "InternalServerException" if target.startswith("AmazonAthena") else "InternalServiceException"
+
+
+def _warm_up(services: Services) -> None:
     """Import what the first query needs, while the server already answers; the query itself tells of any failure."""
     with contextlib.suppress(ImportError):
         import duckdb  # noqa: F401
@@ -150,6 +183,8 @@ def _warm_up() -> None:
 
         import athena_local.sql
         import athena_local.statements  # noqa: F401
+    for model in services.models.values():
+        model.load()
 
 
 def _json(content: Any, status: int = 200, **headers: str) -> Response:
@@ -162,5 +197,5 @@ def _json(content: Any, status: int = 200, **headers: str) -> Response:
 
 
 def _error(error: ServiceError) -> Response:
-    content = {"__type": error.code, "message": str(error), "Message": str(error), **error.fields}
+    content = {"__type": error.code, "Message": str(error), **error.fields}
     return _json(content, error.status, **{"x-amzn-ErrorType": error.code})

@@ -212,7 +212,8 @@ def test_lakeformation_answers_nothing_granted(server: Any) -> None:
 
 
 def test_body_that_is_not_json_is_refused(server: Any) -> None:
-    request = urllib.request.Request(server.endpoint, b"{", {"X-Amz-Target": "AWSGlue.GetTables"})
+    headers = {"X-Amz-Target": "AWSGlue.GetTables", "Content-Type": "application/x-amz-json-1.1"}
+    request = urllib.request.Request(server.endpoint, b"{", headers)
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(request, timeout=10)
     with raised.value as answer:
