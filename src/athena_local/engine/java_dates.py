@@ -21,7 +21,7 @@ class JavaPattern:
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
-        self._pieces: list[tuple[str, int, str]] = []  # (letter or "", count, literal text)
+        self.pieces: list[tuple[str, int, str]] = []  # (letter or "", count, literal text)
         position = 0
         for match in _PIECES.finditer(pattern):
             if match.start() != position:
@@ -31,21 +31,21 @@ class JavaPattern:
             if letter is None:
                 quoted = match.group(1)
                 literal = match.group() if quoted is None else (quoted.replace("''", "'") or "'")
-                self._pieces.append(("", 0, literal))
+                self.pieces.append(("", 0, literal))
             elif letter in _LETTERS:
-                self._pieces.append((letter, len(match.group()), ""))
+                self.pieces.append((letter, len(match.group()), ""))
             else:
                 raise ValueError(f"Unknown pattern letter: {letter}")
         if position != len(pattern):
             raise ValueError(f"Unknown date pattern: {pattern}")
-        self._parser = re.compile("".join(self._expression(index) for index in range(len(self._pieces))))
+        self._parser = re.compile("".join(self._expression(index) for index in range(len(self.pieces))))
 
     @property
     def letters(self) -> set[str]:
-        return {letter for letter, _, _ in self._pieces if letter}
+        return {letter for letter, _, _ in self.pieces if letter}
 
     def format(self, moment: datetime.datetime) -> str:
-        return "".join(self._formatted(piece, moment) for piece in self._pieces)
+        return "".join(self._formatted(piece, moment) for piece in self.pieces)
 
     def _formatted(self, piece: tuple[str, int, str], moment: datetime.datetime) -> str:
         letter, count, literal = piece
@@ -83,7 +83,7 @@ class JavaPattern:
             raise ValueError(f"Text '{text}' could not be parsed at index 0")
         found: dict[str, int] = {}
         afternoon = False
-        for index, (letter, count, _) in enumerate(self._pieces):
+        for index, (letter, count, _) in enumerate(self.pieces):
             if not letter:
                 continue
             part = match.group(f"g{index}")
@@ -100,7 +100,7 @@ class JavaPattern:
         return _moment(found, afternoon)
 
     def _expression(self, index: int) -> str:
-        letter, count, literal = self._pieces[index]
+        letter, count, literal = self.pieces[index]
         if not letter:
             return re.escape(literal)
         if letter == "a":
@@ -114,7 +114,7 @@ class JavaPattern:
         elif letter == "S":
             body = rf"\d{{1,{max(count, 1)}}}"
         else:
-            adjacent = index + 1 < len(self._pieces) and self._pieces[index + 1][0] != ""
+            adjacent = index + 1 < len(self.pieces) and self.pieces[index + 1][0] != ""
             body = rf"\d{{{count}}}" if adjacent or count > 1 else r"\d+"
         return f"(?P<g{index}>{body})"
 
@@ -141,3 +141,26 @@ def _moment(found: dict[str, int], afternoon: bool) -> datetime.datetime:
 def java_pattern(pattern: str) -> JavaPattern:
     """Return the pattern, compiled once."""
     return JavaPattern(pattern)
+
+
+_STRPTIME = {
+    ("y", 4): "%Y", ("y", 2): "%y", ("u", 4): "%Y", ("M", 2): "%m", ("M", 1): "%m", ("M", 3): "%b", ("M", 4): "%B",
+    ("d", 2): "%d", ("d", 1): "%d", ("D", 3): "%j", ("H", 2): "%H", ("H", 1): "%H", ("h", 2): "%I", ("h", 1): "%I",
+    ("m", 2): "%M", ("m", 1): "%M", ("s", 2): "%S", ("s", 1): "%S", ("a", 1): "%p", ("E", 3): "%a", ("E", 4): "%A",
+    ("S", 3): "%g", ("S", 6): "%f", ("S", 9): "%n", ("S", 1): "%g", ("S", 2): "%g",
+}  # fmt: skip
+_ZONES = re.compile(r"(?<!Z)(?:Z{1,2}|XXX|X)(?!Z)$")
+
+
+def strptime_pattern(pattern: str) -> str:
+    """Return the pattern as strptime has it, for DuckDB. ValueError for what strptime cannot say."""
+    body, zone = (_ZONES.sub("", pattern), "%z") if _ZONES.search(pattern) else (pattern, "")
+    found = []
+    for letter, count, text in JavaPattern(body).pieces:
+        if not letter:
+            found.append(text.replace("%", "%%"))
+        elif (letter, count) in _STRPTIME:
+            found.append(_STRPTIME[letter, count])
+        else:
+            raise ValueError(f"Unknown pattern: {pattern}")
+    return "".join(found) + zone

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from athena_local.errors import OTHER, QueryError
 
@@ -20,26 +20,36 @@ MAX_LINE_BYTES = 100 * 1024**2  # Trino's hive.text.max-line-length
 USUAL_LINE_BYTES = 2 * 1024**2  # DuckDB takes 16 times this as a buffer for each thread
 CHUNK_BYTES = 8 * 1024**2
 EMPTY_LINE = b"\x00"  # stands for an empty line, which DuckDB would skip
-_SUFFIXES = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+ESCAPED = 0xE000  # an escaped character stands as the one this far above it, in Unicode's private use
+NUMBER_MARK = "\ue0ff"  # before a JSON number that is kept as text, because DuckDB would round it
 _UPPER_KEY = re.compile(rb'"(?:[^"\\A-Z\n]|\\.)*[A-Z](?:[^"\\\n]|\\.)*"\s*:')
-_KEY = re.compile(rb'"((?:[^"\\\n]|\\.)*)"(\s*:)')
+_DOTTED_KEY = re.compile(rb'"(?:[^"\\.\n]|\\.)*\.(?:[^"\\\n]|\\.)*"\s*:')
+_FRACTION = re.compile(rb"[:\[,]\s*-?\d+[.eE]")
+_NOT_OBJECT = re.compile(rb"^(?![ \t]*\{)(?=.|\n)", re.MULTILINE)
+_JSON_TOKEN = re.compile(rb'"((?:[^"\\\n]|\\.)*)"(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What reading a file must reckon with."""
+    """What reading a prepared file must reckon with."""
 
     longest_line: int = USUAL_LINE_BYTES  # an upper bound, exact only above the usual
     empty_lines: bool = False
-    upper_keys: bool = False
+    escaped: str = ""  # the characters that were escaped, if any
+    decoded: bool = False  # the file is Parquet now, a text column a field
 
 
-Prepare = Callable[[Path, str], Facts]
+class Prepare(Protocol):
+    """Makes a fetched file fit; `identity` tells apart the ways of doing it, because prepared files are kept."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def __call__(self, path: Path, name: str) -> Facts: ...
 
 
-def prepare_csv(path: Path, name: str) -> Facts:
-    """Rewrite a fetched CSV file where DuckDB would lose lines. `name` is the object's, for its suffix and for errors."""
-    _unpack(path, name)
+def mend(path: Path, name: str, escaped: str = "") -> Facts:
+    """Rewrite a file of lines where DuckDB would lose some. `name` is the object's, for errors."""
     if not path.stat().st_size:
         return Facts()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -51,29 +61,85 @@ def prepare_csv(path: Path, name: str) -> Facts:
             _rewrite(data, path.with_suffix(".mended"))
     if ends or empty or not valid:
         path.with_suffix(".mended").replace(path)
-    return Facts(longest, empty)
+    return Facts(longest, empty, escaped)
 
 
-def prepare_json(path: Path, name: str) -> Facts:
-    """Unpack a fetched JSON file and find out whether names in it have capitals."""
-    _unpack(path, name)
-    if not path.stat().st_size:
-        return Facts()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return Facts(upper_keys=_UPPER_KEY.search(data) is not None)
+def trim(path: Path, first: int, last: int) -> None:
+    """Take lines from a file's start and end: headers and footers that a reader is not to see."""
+    if first or last:
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[first : max(first, len(lines) - last)]))
 
 
-def rename_keys(source: Path, target: Path, names: dict[str, str]) -> None:
-    """Copy a JSON lines file with its keys renamed: `names` has them in small letters."""
-    wanted = {key.encode(): value.encode() for key, value in names.items()}
+def with_escapes(text: str, escape: str | None) -> str:
+    """Return the text with each escaped character replaced by its stand-in, the escape gone."""
+    if escape is None or escape not in text:
+        return text
+    return re.sub(
+        re.escape(escape) + r"([^\r\n])",
+        lambda match: chr(ESCAPED + ord(match.group(1))) if match.group(1).isascii() else match.group(1),
+        text,
+    )
+
+
+def mark_escapes(path: Path, escape: str | None) -> str:
+    """Do the same to a whole file, and return which characters were escaped."""
+    data = path.read_bytes() if escape is not None else b""
+    if escape is None or escape.encode() not in data:
+        return ""
+    path.write_text(with_escapes(data.decode("utf-8", "replace"), escape), newline="")
+    found = set(re.findall(re.escape(escape.encode()) + rb"([\x00-\x7f])", data)) - {b"\r", b"\n"}
+    return "".join(sorted(character.decode() for character in found))
+
+
+def mend_json(
+    path: Path, names: dict[str, str], columns: tuple[str, ...], *, dots: bool, exact: bool
+) -> None:
+    """Rewrite a JSON lines file where DuckDB reads another thing than the SerDe does.
+
+    names: keys in small letters -> the column they are. A line that is no object is a row of NULLs, one that is a list has
+    its values by place. exact: decimals and numbers shown as text keep their digits.
+    """
+    data = path.read_bytes()
+    keyed = bool(names) and (
+        any(key != name for key, name in names.items()) or _UPPER_KEY.search(data) is not None
+    )
+    dotted = dots and _DOTTED_KEY.search(data) is not None
+    fractions = exact and _FRACTION.search(data) is not None
+    odd = _NOT_OBJECT.search(data) is not None
+    if not (keyed or dotted or fractions or odd):
+        return
+    wanted = {key.encode(): value.encode() for key, value in names.items()} if keyed or dotted else {}
+    mark = NUMBER_MARK.encode()
 
     def renamed(match: re.Match[bytes]) -> bytes:
-        found = wanted.get(match.group(1).lower())
-        return match.group(0) if found is None else b'"' + found + b'"' + match.group(2)
+        key, colon = match.group(1), match.group(2)
+        if key is None:
+            number = match.group()
+            return b'"' + mark + number + b'"' if fractions and not number.lstrip(b"-").isdigit() else number
+        if colon is None:
+            return match.group()
+        name = key.lower()
+        found = wanted.get(name) or (wanted.get(name.replace(b".", b"_")) if dots else None)
+        return match.group() if found is None else b'"' + found + b'"' + colon
 
-    with source.open("rb") as lines, target.open("wb") as out:
-        for line in lines:
-            out.write(_KEY.sub(renamed, line))
+    with path.with_suffix(".mended").open("wb") as out:
+        for line in data.splitlines():
+            out.write(_JSON_TOKEN.sub(renamed, _as_object(line, columns)) + b"\n")
+    path.with_suffix(".mended").replace(path)
+
+
+def _as_object(line: bytes, columns: tuple[str, ...]) -> bytes:
+    stripped = line.strip()
+    if stripped[:1] == b"{":
+        return line
+    if stripped[:1] != b"[":
+        return b"{}"
+    try:
+        items = json.loads(stripped)
+    except ValueError:
+        return line  # the reader tells what is wrong with it
+    return json.dumps(dict(zip(columns, items, strict=False)), ensure_ascii=False).encode()
 
 
 def first_bad_json(path: Path) -> tuple[int, str] | None:
@@ -86,23 +152,6 @@ def first_bad_json(path: Path) -> tuple[int, str] | None:
             except ValueError as error:
                 return number, str(error)
     return None
-
-
-def _unpack(path: Path, name: str) -> None:
-    import pyarrow as pa
-
-    codec = next((codec for suffix, codec in _SUFFIXES.items() if name.endswith(suffix)), None)
-    if codec is None:
-        return
-    plain = path.with_suffix(".plain")
-    try:
-        with pa.CompressedInputStream(pa.OSFile(str(path)), codec) as packed, plain.open("wb") as out:
-            while chunk := packed.read(CHUNK_BYTES):
-                out.write(chunk)
-    except OSError as error:
-        text = f"Failed to read file: {name}: it is not {codec}"
-        raise QueryError("HIVE_CURSOR_ERROR", text, category=OTHER) from error
-    plain.replace(path)
 
 
 def _doubled_ends(data: mmap.mmap) -> list[bytes]:

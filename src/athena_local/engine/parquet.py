@@ -1,14 +1,19 @@
-"""Parquet files of Hive tables: columns by name; one that a file has not is NULL, one that does not fit is HIVE_BAD_DATA."""
+"""Parquet files of Hive tables: columns by name, or by place where the table says so (`parquet.column.index.access`).
+
+A column that a file has not is NULL, one that does not fit is HIVE_BAD_DATA. Times are rounded to milliseconds, which is all
+that Athena's timestamp of a Hive table keeps.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from athena_local.engine.formats import Format
-from athena_local.engine.text import literal
+from athena_local.engine.values import literal, to_millis
 from athena_local.errors import QueryError
 from athena_local.objects import S3Object
 from athena_local.types import AthenaType, Column, from_duckdb, quote
@@ -30,7 +35,7 @@ _schemas: OrderedDict[tuple[str, str], Schema] = OrderedDict()
 _lock = threading.Lock()
 
 
-def reader(session: Session, form: Format, data: list[Column], items: list[S3Object]) -> Callable[..., str]:  # noqa: ARG001
+def reader(session: Session, form: Format, data: list[Column], items: list[S3Object]) -> Callable[..., str]:
     """Return what gives the select over some of the files, by index."""
     session.files.register(items)
     schemas = [_schema(session, item) for item in items]
@@ -38,10 +43,14 @@ def reader(session: Session, form: Format, data: list[Column], items: list[S3Obj
     def select(indexes: list[int], file_name: str | None = None) -> str:
         groups: dict[str, list[int]] = {}
         for index in indexes:
-            groups.setdefault(repr(sorted(schemas[index].items())), []).append(index)
+            groups.setdefault(repr(list(schemas[index].items())), []).append(index)
         branches = []
         for members in groups.values():
-            selected = [_value(item, schemas[members[0]], items[members[0]]) for item in data]
+            schema, first = schemas[members[0]], items[members[0]]
+            selected = [
+                _value(item, _stored(schema, item, place if form.by_index else None), first)
+                for place, item in enumerate(data)
+            ]
             if file_name:
                 selected.append(f"filename AS {file_name}")
             files = ", ".join(literal(items[index].path) for index in members)
@@ -64,6 +73,8 @@ def _schema(session: Session, item: S3Object) -> Schema:
             name.lower(): (name, from_duckdb(kind))
             for name, kind in zip(relation.columns, relation.types, strict=True)
         }
+        if any(kind.base.startswith("timestamp") for _, kind in found.values()):
+            found = {key: (name, _exact(session, item, name, kind)) for key, (name, kind) in found.items()}
         with _lock:
             _schemas[key] = found
             while len(_schemas) > SCHEMAS_KEPT:
@@ -71,8 +82,24 @@ def _schema(session: Session, item: S3Object) -> Schema:
     return found
 
 
-def _value(column: Column, schema: Schema, item: S3Object) -> str:
-    stored = schema.get(column.name)
+def _exact(session: Session, item: S3Object, name: str, kind: AthenaType) -> AthenaType:
+    """Return a timestamp's type with the unit that the file says; DuckDB shows milliseconds as microseconds."""
+    if not kind.base.startswith("timestamp"):
+        return kind
+    sql = f"SELECT logical_type, converted_type FROM parquet_schema({literal(item.path)}) WHERE name = {literal(name)}"
+    said = str(session.bind(sql).fetchall()).upper()
+    return replace(kind, precision=3 if "MILLIS" in said else 6)
+
+
+def _stored(schema: Schema, column: Column, place: int | None) -> tuple[str, AthenaType] | None:
+    """Return what a file has of a column: (name as written, type); by its place in the file when that is given."""
+    if place is None:
+        return schema.get(column.name)
+    stored = list(schema.values())
+    return stored[place] if place < len(stored) else None
+
+
+def _value(column: Column, stored: tuple[str, AthenaType] | None, item: S3Object) -> str:
     declared = column.type
     if stored is None:
         return f"CAST(NULL AS {declared.duckdb()}) AS {quote(column.name)}"
@@ -84,6 +111,8 @@ def _value(column: Column, schema: Schema, item: S3Object) -> str:
             f"Field {column.name}'s type {physical} in parquet file {item.path} is incompatible with type"
             f" {declared.trino()} defined in table schema",
         )
+    if declared.base == "timestamp" and (actual.precision or 0) > 3:
+        return f"{to_millis(f'CAST({quote(name)} AS {declared.duckdb()})')} AS {quote(column.name)}"
     if actual.duckdb() == declared.duckdb():
         return f"{quote(name)} AS {quote(column.name)}" if name != column.name else quote(name)
     return f"CAST({quote(name)} AS {declared.duckdb()}) AS {quote(column.name)}"

@@ -58,7 +58,7 @@ class SpoolCache:
                     path.unlink(missing_ok=True)
 
     def _one(self, objects: ObjectStore, item: S3Object, prepare: Prepare) -> Path:
-        identity = f"{item.path}\0{item.etag}\0{item.size}\0{prepare.__name__}"
+        identity = f"{item.path}\0{item.etag}\0{item.size}\0{prepare.identity}"
         path = self._directory / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.txt"
         with self._lock:
             self._holders[path] = self._holders.get(path, 0) + 1

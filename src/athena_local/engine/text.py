@@ -1,22 +1,22 @@
-"""CSV and JSON files as Hive's SerDes read them.
+"""CSV, JSON and other text files as Hive's SerDes read them: the select over an object's rows.
 
 LazySimpleSerDe knows no quotes: a line is split at the delimiter, `\\N` is NULL, and a value that does not parse as its type
 is NULL and not an error; missing trailing fields are NULL, extra ones are ignored. OpenCSVSerde knows quotes and fails the
-query on a value that does not parse. An empty line is a row: its first column is empty, the rest NULL. Names in JSON are
-found in any case, unless the table says otherwise.
+query on a value that does not parse. An empty line is a row: its first column is empty, the rest NULL; all are NULL to
+OpenCSVSerde. Names in JSON are found in any case, unless the table says otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from athena_local.engine import lines
-from athena_local.engine.errors import raising
+from athena_local.engine import json_values, lazy, lines, open_csv, values
 from athena_local.engine.formats import Format
+from athena_local.engine.prepare import Preparation
 from athena_local.engine.spool import cache_of
+from athena_local.engine.values import literal
 from athena_local.errors import QueryError
 from athena_local.objects import S3Object
 from athena_local.types import AthenaType, Column, quote
@@ -24,12 +24,7 @@ from athena_local.types import AthenaType, Column, quote
 if TYPE_CHECKING:
     from athena_local.engine.session import Session
 
-# DuckDB takes '1.5' and '1e3' for integers, with rounding; the SerDe does not.
-_NOT_INTEGER = ".eE_"
-
-
-def literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+__all__ = ["Reader", "literal", "reader"]
 
 
 @dataclass(frozen=True)
@@ -47,19 +42,12 @@ class Sources:
         return any(item.empty_lines for item in self.facts)
 
     @property
+    def escaped(self) -> str:
+        return "".join(sorted({character for item in self.facts for character in item.escaped}))
+
+    @property
     def longest_line(self) -> int:
         return max(item.longest_line for item in self.facts)
-
-
-def local_paths(session: Session, form: Format, items: list[S3Object]) -> list[Path]:
-    """Return the local copies, fetched if they are not there, and held until the session closes."""
-    cache = cache_of(session.context.config.spool_dir / "cache")
-    prepare = lines.prepare_json if form.kind == "json" else lines.prepare_csv
-    paths = cache.fetch(session.context.objects, items, prepare)
-    session.on_close(lambda: cache.release(paths))
-    for path, item in zip(paths, items, strict=True):
-        session.names[str(path)] = item.path
-    return paths
 
 
 class Reader:
@@ -67,17 +55,42 @@ class Reader:
 
     def __init__(self, session: Session, form: Format, data: list[Column], items: list[S3Object]) -> None:
         self._form, self._data = form, data
-        self.paths = local_paths(session, form, items)
         cache = cache_of(session.context.config.spool_dir / "cache")
+        self.paths: list[Path] = cache.fetch(session.context.objects, items, Preparation(form, tuple(data)))
+        session.on_close(lambda: cache.release(self.paths))
+        for path, item in zip(self.paths, items, strict=True):
+            session.names[str(path)] = item.path
         self._facts = [cache.facts(path) for path in self.paths]
-        if form.kind == "json":
-            self.paths = _with_known_keys(session, form, data, self.paths, self._facts)
 
     def __call__(self, indexes: list[int], file_name: str | None = None) -> str:
-        paths = [str(self.paths[index]) for index in indexes]
-        sources = Sources(paths, [self._facts[index] for index in indexes])
-        read = {"lazy": _lazy, "opencsv": _open_csv, "json": _json}[self._form.kind]
-        return read(self._form, self._data, sources, file_name)
+        selects = []
+        for decoded in (False, True):
+            chosen = [index for index in indexes if self._facts[index].decoded is decoded]
+            if not chosen:
+                continue
+            sources = Sources(
+                [str(self.paths[index]) for index in chosen], [self._facts[index] for index in chosen]
+            )
+            selects.append(self._select(sources, decoded, file_name))
+        return " UNION ALL ".join(selects)
+
+    def _select(self, sources: Sources, decoded: bool, file_name: str | None) -> str:
+        form, data = self._form, self._data
+        if form.kind in {"json", "hive_json"}:
+            return _json(form, data, sources, file_name)
+        if decoded:
+            texts = [f"c{index}" for index in range(len(data))]
+            source = f"read_parquet({sources.files()}, hive_partitioning = false{', filename = true' if file_name else ''})"
+            named = [f"filename AS {file_name}"] if file_name else []
+        else:
+            texts = _raw_values(form, data, sources)
+            source = _csv(form, data, sources, file_name)
+            named = [file_name] if file_name else []
+        selected = [
+            f"{_value(form, column, text, index, sources.escaped)} AS {quote(column.name)}"
+            for index, (column, text) in enumerate(zip(data, texts, strict=True))
+        ]
+        return f"SELECT {', '.join([*selected, *named])} FROM {source}"
 
 
 def reader(session: Session, form: Format, data: list[Column], items: list[S3Object]) -> Reader:
@@ -87,7 +100,12 @@ def reader(session: Session, form: Format, data: list[Column], items: list[S3Obj
     return found
 
 
-def _csv(form: Format, data: list[Column], sources: Sources, quoting: str, file_name: str | None) -> str:
+def _csv(form: Format, data: list[Column], sources: Sources, file_name: str | None) -> str:
+    if form.kind == "opencsv":
+        quoting = f"quote = {literal(form.quote)}, escape = {literal(form.quote)}, nullstr = '\x00'"
+    else:
+        null = lines.with_escapes(form.null, form.escape) if sources.escaped else form.null
+        quoting = f"quote = '', escape = '', nullstr = {literal(null)}"
     names = ", ".join(f"{literal(item.name)}: 'VARCHAR'" for item in data)
     named = f", filename = {literal(file_name)}" if file_name else ""
     long = sources.longest_line > lines.USUAL_LINE_BYTES
@@ -99,133 +117,55 @@ def _csv(form: Format, data: list[Column], sources: Sources, quoting: str, file_
     )
 
 
-def _lazy(form: Format, data: list[Column], sources: Sources, file_name: str | None) -> str:
-    quoting = f"quote = '', escape = '', nullstr = {literal(form.null)}"
-    raws = _raw_values(form, data, sources)
-    selected = [
-        f"{_lazy_value(item.type, raw, form)} AS {quote(item.name)}"
-        for item, raw in zip(data, raws, strict=True)
-    ]
-    if file_name:
-        selected.append(file_name)
-    return f"SELECT {', '.join(selected)} FROM {_csv(form, data, sources, quoting, file_name)}"
-
-
 def _raw_values(form: Format, data: list[Column], sources: Sources) -> list[str]:
     """Return each column's text; that of an empty line, which is marked, is its first column's."""
     names = [quote(item.name) for item in data]
     if sources.empty_lines:
-        empty = "NULL" if form.null == "" else "''"
+        empty = "NULL" if form.null == "" or form.kind == "opencsv" else "''"
         names[0] = f"(CASE {names[0]} WHEN chr(0) THEN {empty} ELSE {names[0]} END)"
     return names
 
 
-def _lazy_value(kind: AthenaType, name: str, form: Format) -> str:
-    if kind.base == "varchar":
-        return name if kind.precision is None else f"left({name}, {kind.precision})"
-    if kind.base == "char":
-        return f"rtrim(left({name}, {kind.precision}))"
-    if kind.base == "boolean":
-        return f"CASE lower({name}) WHEN 'true' THEN true WHEN 'false' THEN false END"
-    if kind.is_integer:
-        guards = " OR ".join(f"contains({name}, '{char}')" for char in _NOT_INTEGER)
-        return f"CASE WHEN NOT ({guards}) THEN TRY_CAST({name} AS {kind.duckdb()}) END"
-    if kind.base == "varbinary":
-        return f"from_base64({name})"
-    if kind.base == "array":
-        item = _lazy_value(kind.element, "_item", form)
-        split = f"string_split({name}, {literal(form.collection)})"
-        return f"list_transform({split}, LAMBDA _item : {item})"
-    if kind.base == "map":
-        key = _lazy_value(kind.key, f"split_part(_item, {literal(form.map_key)}, 1)", form)
-        value = _lazy_value(kind.value, f"split_part(_item, {literal(form.map_key)}, 2)", form)
-        pairs = f"list_transform(string_split({name}, {literal(form.collection)}), LAMBDA _item : row({key}, {value}))"
-        return f"map_from_entries({pairs})"
-    if kind.base == "row":
-        fields = ", ".join(
-            f"{quote(field)} := {_lazy_value(item, f'split_part({name}, {literal(form.collection)}, {index})', form)}"
-            for index, (field, item) in enumerate(kind.fields, start=1)
-        )
-        return f"CASE WHEN {name} IS NOT NULL THEN struct_pack({fields}) END"
-    return f"TRY_CAST({name} AS {kind.duckdb()})"
+def _value(form: Format, column: Column, text: str, index: int, escaped: str) -> str:
+    if form.kind == "opencsv":
+        return open_csv.value(column, text, index, form)
+    if form.kind == "regex":
+        return _regex_value(column.type, text)
+    return lazy.value(column.type, text, form, escaped)
 
 
-def _open_csv(form: Format, data: list[Column], sources: Sources, file_name: str | None) -> str:
-    """A doubled quote inside quotes is a quote, unless an escape character of the table's own says otherwise."""
-    escape = form.escape if form.escape is not None else form.quote
-    quoting = f"quote = {literal(form.quote)}, escape = {literal(escape)}, nullstr = []"
-    quoting = quoting.replace(", nullstr = []", ", nullstr = '\x00'")
-    raws = _raw_values(form, data, sources)
-    selected = [
-        f"{_open_csv_value(item, raw, index)} AS {quote(item.name)}"
-        for index, (item, raw) in enumerate(zip(data, raws, strict=True))
-    ]
-    if file_name:
-        selected.append(file_name)
-    return f"SELECT {', '.join(selected)} FROM {_csv(form, data, sources, quoting, file_name)}"
-
-
-def _open_csv_value(item: Column, name: str, index: int) -> str:
-    kind = item.type
+def _regex_value(kind: AthenaType, text: str) -> str:
+    """RegexSerDe: a group that does not parse as its column's type is NULL."""
     if kind.base in {"varchar", "char"}:
-        return name
-    cast = f"TRY_CAST({name} AS {kind.duckdb()})"
-    if kind.base == "date":  # days since 1970, as the SerDe has it
-        cast = f"(DATE '1970-01-01' + TRY_CAST({name} AS INTEGER))"
-    elif kind.base == "timestamp":  # milliseconds since 1970
-        cast = f"make_timestamp(TRY_CAST({name} AS BIGINT) * 1000)"
-    message = raising(
-        "HIVE_BAD_DATA", f"Error parsing field value '@@' for field {index}: For input string: \"@@\""
-    )
-    text = literal(message).replace("@@", f"' || {name} || '")
-    return f"CASE WHEN {name} IS NULL OR {name} = '' THEN NULL WHEN {cast} IS NULL THEN error({text}) ELSE {cast} END"
+        return values.shortened(text, kind)
+    if kind.base == "boolean":
+        return f"lower({text}) = 'true'"
+    if kind.is_integer:
+        return f"CASE WHEN ltrim({text}, '+-0123456789') = '' THEN TRY_CAST({text} AS {kind.duckdb()}) END"
+    simple = {
+        "real": lambda: values.floating(text, kind),
+        "double": lambda: values.floating(text, kind),
+        "decimal": lambda: values.decimal(text, kind),
+        "date": lambda: values.date(text),
+        "timestamp": lambda: values.timestamp(text),
+    }
+    if kind.base not in simple:
+        raise QueryError("NOT_SUPPORTED", f"Unsupported column type for RegexSerDe: {kind.trino()}")
+    return simple[kind.base]()
 
 
 def _json(form: Format, data: list[Column], sources: Sources, file_name: str | None) -> str:
     for item in data:
         if item.type.base == "unknown":
             raise QueryError("HIVE_INVALID_METADATA", f"Column {item.name} has no type")
-    names = ", ".join(f"{literal(item.name)}: {literal(item.type.duckdb())}" for item in data)
+    names = ", ".join(f"{literal(item.name)}: 'JSON'" for item in data)
     named = f", filename = {literal(file_name)}" if file_name else ""
     errors = ", ignore_errors = true" if form.ignore_malformed else ""
-    selected = ", ".join([quote(item.name) for item in data] + ([file_name] if file_name else []))
+    selected = [
+        f"{json_values.value(item.type, quote(item.name), form)} AS {quote(item.name)}" for item in data
+    ]
+    selected += [file_name] if file_name else []
     return (
-        f"SELECT {selected} FROM read_json({sources.files()}, columns = {{{names}}},"
+        f"SELECT {', '.join(selected)} FROM read_json({sources.files()}, columns = {{{names}}},"
         f" format = 'newline_delimited', auto_detect = false{errors}{named})"
     )
-
-
-def _with_known_keys(
-    session: Session, form: Format, data: list[Column], paths: list[Path], facts: list[lines.Facts]
-) -> list[Path]:
-    """Return the files, those with keys spelled otherwise than the table's columns as copies of this query's own."""
-    names = dict(form.key_names)
-    if form.ignore_case:
-        for name in _field_names(data):
-            names.setdefault(name.lower(), name)
-    found = []
-    for index, (path, fact) in enumerate(zip(paths, facts, strict=True)):
-        if form.key_names or (form.ignore_case and fact.upper_keys):
-            copy = session.spool / f"{index}-{path.name}"
-            lines.rename_keys(path, copy, names)
-            session.names[str(copy)] = session.names[str(path)]
-            found.append(copy)
-        else:
-            found.append(path)
-    return found
-
-
-def _field_names(data: list[Column]) -> Iterator[str]:
-    def inside(kind: AthenaType) -> Iterator[str]:
-        if kind.base == "array":
-            yield from inside(kind.element)
-        elif kind.base == "map":
-            yield from inside(kind.value)
-        elif kind.base == "row":
-            for name, item in kind.fields:
-                yield name
-                yield from inside(item)
-
-    for column in data:
-        yield column.name
-        yield from inside(column.type)

@@ -139,8 +139,8 @@ def _constants(condition: Any) -> list[exp.Expression] | None:
     if isinstance(condition, exp.EQ):
         for one, other in ((condition.left, condition.right), (condition.right, condition.left)):
             if isinstance(one, exp.Column) and other.find(exp.Column) is None:
-                found: list[exp.Expression] = [other]
-                return found
+                constant: Any = other
+                return [constant]
         return None
     if isinstance(condition, exp.In) and isinstance(condition.this, exp.Column) and condition.expressions:
         items: list[exp.Expression] = condition.expressions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from athena_local.config import CATALOG_NAME
 from athena_local.engine import writers
-from athena_local.engine.formats import DEFAULT_DELIMITER, Format
+from athena_local.engine.formats import DEFAULT_DELIMITER, SEPARATORS, Format
 from athena_local.engine.writers import Writer
 from athena_local.errors import QueryError
 from athena_local.sql import statements as s
@@ -75,7 +75,7 @@ def writer(given: Properties, codec: str | None, what: str = "table") -> Writer:
         message = f"Property 'field_delimiter' must be a single character, not '{delimiter}'"
         raise QueryError("INVALID_TABLE_PROPERTY", message, position=(1, 1))
     name = writers.codec(kind, codec or _DEFAULT_CODECS[kind])
-    return Writer(Format(kind, delimiter or DEFAULT_DELIMITER), name, _level(given, name))
+    return Writer(Format(kind, (delimiter or DEFAULT_DELIMITER, *SEPARATORS[1:])), name, _level(given, name))
 
 
 def _level(given: Properties, codec: str) -> int | None:

