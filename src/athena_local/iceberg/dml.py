@@ -295,6 +295,8 @@ def _emptied(session: Session, planned: planning.Plan, counts: dict[str, int]) -
             continue
         if count == data_file.record_count:
             emptied.add(data_file.file_path)
+        elif any(scans.is_equality(item) for item in deletes):
+            continue  # how many rows they hit is not known without reading the file
         elif count + sum(item.record_count for item in deletes) >= data_file.record_count:
             paths = ", ".join(text(item.file_path) for item in deletes)
             where = f"file_path = {text(data_file.file_path)}"

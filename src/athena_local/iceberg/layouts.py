@@ -1,8 +1,8 @@
 """How a Parquet file lays a schema out: each field found by its id at any depth, whatever the file calls it.
 
-DuckDB finds top-level columns by id itself and goes by name below. That is enough until a field inside a column was
-renamed, or dropped and another of its name added; then, and for files without ids (other engines add them under a name
-mapping), the file's own tree is read from its footer and every value is put together from the fields it has.
+DuckDB finds top-level columns by id itself. That is enough until something inside a column changes; then, and for files
+without ids (other engines add them under a name mapping), the file's own tree is read from its footer and every value is
+put together from the fields it has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pyiceberg.table.name_mapping import MappedField, NameMapping, parse_mapping
 from pyiceberg.transforms import IdentityTransform
 
 from athena_local.iceberg import partitions
-from athena_local.iceberg.schema import duckdb_type, renamed_inside, text
+from athena_local.iceberg.schema import changed_inside, duckdb_type, text
 from athena_local.types import quote
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def groups(
     """
     table = planned.table
     named = NAME_MAPPING in table.metadata.properties
-    if not planned.files or not (named or renamed_inside([*table.metadata.schemas, planned.schema])):
+    if not planned.files or not (named or changed_inside([*table.metadata.schemas, planned.schema])):
         return [(None, planned.files)] if planned.files else []
     trees = _trees(session, [data_file for data_file, _ in planned.files])
     found: dict[Any, tuple[dict[str, str] | None, list[PlannedFile]]] = {}

@@ -131,10 +131,10 @@ def _files(
             if not matches(entry.data_file):
                 continue
             _check_format(table, entry.data_file)
-            if manifest.content is ManifestContent.DATA:
-                data.append(entry)
-            else:
+            if manifest.content == ManifestContent.DELETES:
                 deletes.add(entry)
+            else:
+                data.append(entry)
     files = [(entry.data_file, deletes.of(entry)) for entry in data]
     return sorted(files, key=lambda item: item[0].file_path)
 

@@ -16,7 +16,7 @@ from athena_local.errors import QueryError
 from athena_local.types import AthenaType, Column, from_iceberg, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pyiceberg.types import IcebergType
 
@@ -140,33 +140,19 @@ def _leaves(path: str, field_id: int, kind: IcebergType, bounds: bool) -> Iterat
         yield path, field_id, kind, bounds
 
 
-def renamed_inside(schemas: Sequence[Schema]) -> str | None:
-    """Return a column inside which a field was renamed, or dropped and added again, in the schemas' history; else None.
+def changed_inside(schemas: Iterable[Schema]) -> bool:
+    """Tell whether anything inside a column was renamed, added, dropped or widened in the schemas' history.
 
-    Files are read by field id at the top level only; below it DuckDB goes by name, which would find nothing there.
+    DuckDB finds columns by field id at the top level only: below it goes by name and, reading one field of a struct alone,
+    by place.
     """
-    names: dict[int, str] = {}
-    ids: dict[str, int] = {}
+    known: dict[int, IcebergType] = {}
     for schema in schemas:
         for field in schema.fields:
-            for path, field_id in _inside(f"{field.field_id}", field.field_type):
-                if names.setdefault(field_id, path) != path or ids.setdefault(path, field_id) != field_id:
-                    return field.name
-    return None
-
-
-def _inside(path: str, kind: IcebergType) -> Iterator[tuple[str, int]]:
-    if isinstance(kind, types.StructType):
-        children = [(field.name, field.field_id, field.field_type) for field in kind.fields]
-    elif isinstance(kind, types.ListType):
-        children = [("element", kind.element_id, kind.element_type)]
-    elif isinstance(kind, types.MapType):
-        children = [("key", kind.key_id, kind.key_type), ("value", kind.value_id, kind.value_type)]
-    else:
-        return
-    for name, field_id, child in children:
-        yield f"{path}.{name}", field_id
-        yield from _inside(f"{path}.{name}", child)
+            kind = field.field_type
+            if not kind.is_primitive and known.setdefault(field.field_id, kind) != kind:
+                return True
+    return False
 
 
 def text(value: str) -> str:

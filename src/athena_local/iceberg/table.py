@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 COMMIT_ERROR_TEXT = "Failed to commit Iceberg update to table"
+NEWEST_FORMAT = 2
 METADATA_CACHE_FILES = 64  # parsed metadata kept; a file never changes once written, its name carries a uuid
 # what TableInput may hold; a Table read back has more
 _TABLE_INPUT_KEYS = (
@@ -126,7 +127,11 @@ def load(context: QueryContext, record: Record, io: ObjectFileIO | None = None) 
             "ICEBERG_INVALID_METADATA", f"Table is missing [metadata_location] property: {database}.{name}"
         )
     io = io or ObjectFileIO(context.objects)
-    return IcebergTable(database, name, record, _read_metadata(io, location), location, io)
+    metadata = _read_metadata(io, location)
+    if metadata.format_version > NEWEST_FORMAT:
+        text = f"Iceberg table format version {metadata.format_version} is not supported: {database}.{name}"
+        raise QueryError("NOT_SUPPORTED", text)
+    return IcebergTable(database, name, record, metadata, location, io)
 
 
 def reload(context: QueryContext, table: IcebergTable) -> IcebergTable:
