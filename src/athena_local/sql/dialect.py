@@ -16,7 +16,7 @@ from sqlglot.tokens import TokenType  # type: ignore[attr-defined]
 
 from athena_local.sql.statements import Position
 
-_HOLE = re.compile(r"\{(\d+)\}")
+_HOLE = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\{(\d+)\}""")  # what is quoted holds no holes: it may be a name
 _DECIMAL_DIGITS = re.compile(r"\s*[+-]?(?=\.?\d)(\d*)(?:\.(\d*))?\s*")
 _SYNTACTIC = {"CAST", "TRY_CAST", "EXTRACT", "LISTAGG", "POSITION", "SUBSTRING", "TRIM", "NORMALIZE"}
 
@@ -107,7 +107,7 @@ def _text(generator: Any, node: Text) -> str:
     if not node.expressions:
         return str(node.this)
     parts = [generator.sql(item) for item in node.expressions]
-    return _HOLE.sub(lambda match: parts[int(match.group(1))], str(node.this))
+    return _HOLE.sub(lambda match: match.group(1) or parts[int(match.group(2))], str(node.this))
 
 
 def start_of(node: exp.Expression) -> int | None:

@@ -10,15 +10,14 @@ from athena_local.sql.dialect import position_at
 from athena_local.sql.statements import Position
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
-      | (?P<string>'(?:[^'\\]|\\.|''|\\(?='))*')
+    r"""(?P<space>[ \r\n\t]+|--[^\r\n]*|/\*.*?\*/)
+      | (?P<string>'(?:[^']|'')*')
       | (?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`)
       | (?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)
       | (?P<word>[^\W\d][\w$]*|\$[\w$]+)
       | (?P<mark>->|<>|!=|<=|>=|=>|\|\||.)""",
     re.VERBOSE | re.DOTALL,
 )
-_SIMPLE_STRING = re.compile(r"'(?:[^']|'')*'")
 _HIVE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b"}
 
 
@@ -38,14 +37,16 @@ class Token:
 
 
 def tokenize(text: str) -> list[Token]:
-    """Return the tokens without space and comments. Strings end at the first lone quote: a backslash escapes nothing."""
+    """Return the tokens without space and comments. Strings end at the first lone quote: a backslash escapes nothing.
+
+    A quote that is never closed is a mark of its own, which no grammar takes.
+    """
     tokens: list[Token] = []
     offset = 0
     while offset < len(text):
-        match = (_SIMPLE_STRING if text[offset] == "'" else _TOKEN).match(text, offset)
-        if match is None or (match.group() in {'"', "`", "'"}):
-            raise syntax_error(text, offset, f"mismatched input '{text[offset]}'")
-        kind = "string" if text[offset] == "'" else str(match.lastgroup)
+        match = _TOKEN.match(text, offset)
+        assert match is not None  # any character is at least a mark
+        kind = str(match.lastgroup)
         if kind != "space":
             tokens.append(Token(kind, match.group(), offset))
         offset = match.end()

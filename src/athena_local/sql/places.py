@@ -1,4 +1,4 @@
-"""Where in the submitted text an operator stands: Trino places an operator's errors there, not at its left operand."""
+"""Where in the submitted text an operator or a clause's keyword stands: Trino places their errors there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 from sqlglot import exp
 
 from athena_local.errors import QueryError
-from athena_local.sql.lexer import tokenize
+from athena_local.sql.dialect import position_at
+from athena_local.sql.lexer import Token, tokenize
 from athena_local.sql.scope import position_of
 from athena_local.sql.statements import Position
 
@@ -35,18 +36,48 @@ def remember_text(tree: Any, text: str) -> None:
     tree.meta["text"] = text
 
 
+def word_position(node: exp.Expression | None, *words: str) -> Position | None:
+    """Return the place of the last of these keywords before a node; that of the node where there is none."""
+    if node is None:
+        return None
+    text = node.root().meta.get("text")
+    starts = [item.meta["start"] for item in node.walk() if "start" in item.meta]
+    if text is None or not starts:
+        return position_of(node)
+    found: Position | None = None
+    for token in _tokens(text):
+        if token.start >= min(starts):
+            break
+        if token.upper in words:
+            found = position_at(text, token.start)
+    return found or position_of(node)
+
+
+def phrase_position(node: exp.Expression, *words: str) -> Position | None:
+    """Return the place of the last word of the first such phrase in the text a node was read from."""
+    text = node.root().meta.get("text") or ""
+    tokens = _tokens(text)
+    for at in range(len(tokens) - len(words) + 1):
+        if all(token.upper == word for token, word in zip(tokens[at:], words, strict=False)):
+            return position_at(text, tokens[at + len(words) - 1].start)
+    return None
+
+
+def _tokens(text: str) -> list[Token]:
+    try:
+        return tokenize(text)
+    except QueryError:
+        return []
+
+
 def operator_position(node: exp.Expression) -> Position | None:
     """Return the place of a node's operator; that of its left operand where the text is not known any more."""
     words, text = _SPELLED.get(type(node)), node.root().meta.get("text")
-    ends = [item.meta["end"] for item in node.this.walk() if "end" in item.meta] if node.this else []
+    left = node.this if isinstance(node.this, exp.Expression) else None
+    ends = [item.meta["end"] for item in left.walk() if "end" in item.meta] if left is not None else []
     if words is None or text is None or not ends:
         return position_of(node)
-    try:
-        tokens = tokenize(text)
-    except QueryError:
-        return position_of(node)
-    for token in tokens:
+    for token in _tokens(text):
         if token.start > max(ends) and token.upper in words:
-            before = text[: token.start]
-            return before.count("\n") + 1, token.start - before.rfind("\n")
+            return position_at(text, token.start)
     return position_of(node)

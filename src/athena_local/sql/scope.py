@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -23,11 +24,12 @@ class Output:
 
 @dataclass
 class Relation:
-    """A FROM item. `merged` are names that a USING join shows once and without a qualifier."""
+    """A FROM item. `prefix` is the catalog and database of a table that has no alias: they may qualify it."""
 
     alias: str
     outputs: list[Output]
     named: bool = True  # False: it can only be reached by bare column names
+    prefix: tuple[str, ...] = ()
 
     def find(self, name: str) -> list[Output]:
         return [output for output in self.outputs if output.name.lower() == name.lower()]
@@ -35,23 +37,28 @@ class Relation:
 
 @dataclass
 class Scope:
+    """`merged` are the columns of USING, last join first: shown once, before all others, and reached without a qualifier."""
+
     relations: list[Relation] = field(default_factory=list)
     parent: Scope | None = None
-    merged: list[str] = field(default_factory=list)  # by USING, in the order that a star shows them
+    merged: list[Output] = field(default_factory=list)
     overlay: dict[str, tuple[exp.Expression, AthenaType | None]] = field(default_factory=dict)
-    lambdas: dict[str, AthenaType | None] = field(default_factory=dict)
+    lambdas: dict[str, Typed] = field(default_factory=dict)  # parameters in force, and what stands for each
 
     def child(self) -> Scope:
         return Scope(parent=self)
 
-    def with_lambdas(self, names: dict[str, AthenaType | None]) -> Scope:
+    def with_lambdas(self, names: dict[str, Typed]) -> Scope:
         return Scope(self.relations, self.parent, self.merged, self.overlay, {**self.lambdas, **names})
 
-    def relation(self, alias: str) -> Relation | None:
+    def relation(self, alias: str, prefix: Sequence[str] = ()) -> Relation | None:
+        """Return the innermost relation of that name; `prefix` is the database, or catalog and database, before it."""
+        wanted = tuple(part.lower() for part in prefix)
         scope: Scope | None = self
         while scope is not None:
             for relation in scope.relations:
-                if relation.named and relation.alias.lower() == alias.lower():
+                fits = not wanted or relation.prefix[-len(wanted) :] == wanted
+                if relation.named and fits and relation.alias.lower() == alias.lower():
                     return relation
             scope = scope.parent
         return None
@@ -60,15 +67,23 @@ class Scope:
         """Return where a bare column name leads; a None relation means that it must stay unqualified (USING)."""
         scope: Scope | None = self
         while scope is not None:
-            found = [(relation, output) for relation in scope.relations for output in relation.find(name)]
-            if found and name.lower() in scope.merged:
-                return None, found[0][1]
+            found = scope.own_all(name)
             if len(found) > 1:
                 raise QueryError("AMBIGUOUS_NAME", f"Column '{name}' is ambiguous", position=position)
             if found:
                 return found[0]
             scope = scope.parent
         return None
+
+    def own(self, name: str) -> tuple[Relation | None, Output] | None:
+        """Return the first column of that name in this scope alone."""
+        return next(iter(self.own_all(name)), None)
+
+    def own_all(self, name: str) -> list[tuple[Relation | None, Output]]:
+        found: list[tuple[Relation | None, Output]] = [
+            (None, output) for output in self.merged if output.name.lower() == name.lower()
+        ]
+        return found + [(relation, output) for relation in self.relations for output in relation.find(name)]
 
 
 @dataclass(frozen=True)

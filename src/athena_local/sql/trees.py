@@ -78,8 +78,19 @@ def _tree(cursor: Cursor, rule: Rule) -> Any:
         raise _not_read(cursor.token.text, cursor.position) from None
     if tree is None or isinstance(tree, exp.Command):
         raise _not_read(cursor.token.text, cursor.position)
+    _quantify(tree)
     remember_text(tree, padded)
     return tree
+
+
+def _quantify(tree: exp.Expression) -> None:
+    """Make quantified comparisons of what sqlglot takes for calls: `= ALL (VALUES …)`."""
+    kinds: dict[str, type[exp.Expression]] = {"all": exp.All, "any": exp.Any, "some": exp.Any}
+    for call in list(tree.find_all(exp.Anonymous)):
+        kind = kinds.get(call.name.lower())
+        inside = call.expressions[0] if len(call.expressions) == 1 else None
+        if kind is not None and isinstance(inside, exp.Query | exp.Values):
+            call.replace(kind(this=exp.Subquery(this=inside.copy())))
 
 
 def _not_read(near: str, position: Position) -> QueryError:

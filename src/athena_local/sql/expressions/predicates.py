@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from athena_local.errors import QueryError
-from athena_local.sql.coercion import Type, incomparable
+from athena_local.sql.coercion import Type, common_type, incomparable
 from athena_local.sql.dialect import Text
-from athena_local.sql.expressions.operands import no_common_type, operand, refuse, shown
+from athena_local.sql.expressions.operands import (
+    compared,
+    compared_as,
+    no_common_type,
+    operand,
+    refuse,
+    shown,
+)
 from athena_local.sql.places import operator_position
 from athena_local.sql.scope import Scope, Typed, position_of
-from athena_local.types import (
-    BOOLEAN,
-)
+from athena_local.sql.zones import refuse_by_row
+from athena_local.types import BOOLEAN
 
 if TYPE_CHECKING:
     from athena_local.sql.expressions.dispatch import Expressions
@@ -27,7 +33,8 @@ def between(build: Expressions, node: exp.Between, scope: Scope) -> Typed:
             bounds = f"{shown(low.type, node.args['low'])} and {shown(high.type, node.args['high'])}"
             text = f"Cannot check if {shown(value.type, node.this)} is BETWEEN {bounds}"
             raise QueryError("TYPE_MISMATCH", text, position=operator_position(node))
-    nodes = [operand(item.node) for item in (value, low, high)]
+    kind = common_type(common_type(value.type, low.type), high.type)
+    nodes = [compared_as(item, kind) for item in (value, low, high)]
     return Typed(Text(this="({0} BETWEEN {1} AND {2})", expressions=nodes), BOOLEAN)
 
 
@@ -36,6 +43,8 @@ def in_(build: Expressions, node: exp.In, scope: Scope) -> Typed:
     if node.args.get("unnest") or node.args.get("field"):
         return refuse(build, node, scope)
     query = node.args.get("query")
+    if query is None and len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Values):
+        query = node.expressions[0]  # sqlglot takes IN (VALUES …) for a list
     if query is not None:
         inner = query.this if isinstance(query, exp.Subquery) else query
         tree, types = build.subquery(inner, scope)
@@ -46,6 +55,8 @@ def in_(build: Expressions, node: exp.In, scope: Scope) -> Typed:
                 node,
                 "value and result of subquery must be of the same type for IN expression",
             )
+        for kind in (value.type, *types):
+            refuse_by_row(kind, "IN (subquery)", position_of(node))
         return Typed(Text(this="({0} IN ({1}))", expressions=[operand(value.node), tree]), BOOLEAN)
     items = build.all(node.expressions, scope)
     types = [value.type, *(item.type for item in items)]
@@ -53,7 +64,10 @@ def in_(build: Expressions, node: exp.In, scope: Scope) -> Typed:
         if incomparable(value.type, item.type):
             raise no_common_type("IN value and list items", types, value.type, item.type, source)
     holes = ", ".join(f"{{{index + 1}}}" for index in range(len(items)))
-    nodes = [operand(value.node), *(item.node for item in items)]
+    kind: Type = value.type
+    for item in items:
+        kind = common_type(kind, item.type)
+    nodes = [compared_as(item, kind) for item in (value, *items)]
     return Typed(Text(this=f"({{0}} IN ({holes}))", expressions=nodes), BOOLEAN)
 
 
@@ -74,8 +88,7 @@ def distinct_from(build: Expressions, node: Any, scope: Scope) -> Typed:
     left, right = build.translate(node.this, scope), build.translate(node.expression, scope)
     check_distinguishable(left.type, right.type, node)
     word = "IS DISTINCT FROM" if isinstance(node, exp.NullSafeNEQ) else "IS NOT DISTINCT FROM"
-    nodes = [operand(left.node), operand(right.node)]
-    return Typed(Text(this=f"({{0}} {word} {{1}})", expressions=nodes), BOOLEAN)
+    return Typed(Text(this=f"({{0}} {word} {{1}})", expressions=[*compared(left, right)]), BOOLEAN)
 
 
 def check_distinguishable(left: Type, right: Type, node: Any) -> None:
@@ -112,7 +125,7 @@ def exists(build: Expressions, node: exp.Exists, scope: Scope) -> Typed:
 
 def quantified(build: Expressions, node: exp.Expression, scope: Scope) -> Typed:
     inner: Any = node.this.this if isinstance(node.this, exp.Subquery) else node.this
-    if not isinstance(inner, exp.Select | exp.SetOperation):
+    if not isinstance(inner, exp.Select | exp.SetOperation | exp.Values):
         return refuse(build, node, scope)
     tree, types = build.subquery(inner, scope)
     word = "ANY" if isinstance(node, exp.Any) else "ALL"

@@ -11,6 +11,7 @@ from athena_local.sql.coercion import Type
 from athena_local.sql.dialect import DuckDBText, Source
 from athena_local.sql.expressions import Expressions
 from athena_local.sql.queries import common_tables, ordering, relations, select, set_operations, values
+from athena_local.sql.queries.emptiness import has_no_rows
 from athena_local.sql.queries.shared import column
 from athena_local.sql.scope import Output, Relation, Scope, position_of
 from athena_local.sql.tables import Tables
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Queries:
-    """Translates queries of one statement. `depth` guards against views that contain themselves."""
+    """Translates queries of one statement. `depth` is how many views this one is inside of."""
 
     def __init__(self, session: Session, depth: int = 0, database: str | None = None) -> None:
         self.session = session
@@ -41,13 +42,14 @@ class Queries:
         """Return the translated query and its columns, whose refs are the names it gives them."""
         before = self.ctes
         try:
-            with_ = node.args.get("with_")
-            self.ctes = dict(ctes)
-            clause = common_tables.with_(self, with_, outer) if with_ is not None else None
-            tree, outputs = self._body(node, outer)
-            if clause is not None:
-                tree.set("with_", clause)
-            return tree, outputs
+            with self.session.schema_only(has_no_rows(node)):
+                with_ = node.args.get("with_")
+                self.ctes = dict(ctes)
+                clause = common_tables.with_(self, with_, outer) if with_ is not None else None
+                tree, outputs = self._body(node, outer)
+                if clause is not None:
+                    tree.set("with_", clause)
+                return tree, outputs
         finally:
             self.ctes = before
 

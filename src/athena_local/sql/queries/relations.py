@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from athena_local.config import CATALOG_NAME
 from athena_local.errors import QueryError
 from athena_local.sql.dialect import AthenaSQL, DuckDBText, Text
 from athena_local.sql.queries import table_functions
 from athena_local.sql.queries.joins import add_join
-from athena_local.sql.queries.shared import not_athena, renamed
+from athena_local.sql.queries.shared import not_read, refuse_unknown, renamed, unique
 from athena_local.sql.queries.unnest import unnest
-from athena_local.sql.scope import Relation, Scope, position_of
+from athena_local.sql.scope import Output, Relation, Scope, position_of
 from athena_local.types import quote
 
 if TYPE_CHECKING:
     from athena_local.sql.queries.dispatch import Queries
+
+_TABLE_PARTS = {"this", "db", "catalog", "alias", "sample", "joins", "version", "only"}
 
 
 def add_from(build: Queries, node: exp.Select, scope: Scope, select: exp.Select) -> None:
@@ -25,19 +28,35 @@ def add_from(build: Queries, node: exp.Select, scope: Scope, select: exp.Select)
     joins: Sequence[exp.Join] = node.args.get("joins") or []
     if from_ is None:
         return
+    first = from_.this
+    if node.args.get("sample") is not None and first.args.get("sample") is None:
+        first.set("sample", node.args["sample"])  # sqlglot hangs that of VALUES on the query around it
     conjuncts = where_conjuncts(node)
     outer_joined = any((join.side or "").upper() in {"RIGHT", "FULL"} for join in joins)
-    tree, relations = from_item(build, from_.this, scope, [] if outer_joined else conjuncts)
+    tree, relations = from_item(build, first, scope, [] if outer_joined else conjuncts)
     scope.relations += relations
     joined: list[exp.Expression] = []
-    for inner in from_.this.args.get("joins") or []:
+    for inner in first.args.get("joins") or []:
         joined.append(add_join(build, inner, scope, []))
     for join in joins:
         safe = not outer_joined and (join.side or "").upper() not in {"LEFT", "FULL", "RIGHT"}
         joined.append(add_join(build, join, scope, conjuncts if safe else []))
+    refuse_twins(scope.relations, node)
     select.set("from_", exp.From(this=tree))
     if joined:
         select.set("joins", joined)
+
+
+def refuse_twins(relations: list[Relation], node: exp.Expression) -> None:
+    """Two relations of one name are Trino's to tell apart; the engine here cannot."""
+    seen: set[str] = set()
+    for relation in relations:
+        if relation.alias.lower() in seen:
+            text = (
+                f"Two relations with the name '{relation.alias}' in one FROM are not supported by this server"
+            )
+            raise QueryError("NOT_SUPPORTED", text, position=position_of(node))
+        seen.add(relation.alias.lower())
 
 
 def from_item(
@@ -53,26 +72,20 @@ def from_item(
 def single_item(
     build: Queries, node: exp.Expression, scope: Scope, conjuncts: list[exp.Expression]
 ) -> tuple[exp.Expression, Relation]:
+    alias, columns = _alias(node)
     if isinstance(node, exp.Table):
+        if isinstance(node.this, exp.Values):  # the first of a join in parentheses
+            return derived(build, node.this, Scope(parent=scope.parent), alias, columns, node)
         return table_item(build, node, conjuncts)
-    alias_node = node.args.get("alias")
-    alias = alias_node.name if alias_node is not None else ""
-    columns = (
-        [column.name for column in (alias_node.args.get("columns") or [])] if alias_node is not None else []
-    )
     if isinstance(node, exp.Unnest):
         return unnest(build, node, scope, alias, columns)
-    if isinstance(node, exp.Lateral):
-        if not isinstance(node.this, exp.Subquery):
-            raise not_athena("LATERAL", node)
+    if isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
         return derived(build, node.this.this, scope, alias, columns, node, lateral=True)
     if isinstance(node, exp.Subquery):
-        return derived(
-            build, node.this, Scope(parent=scope.parent), alias, columns, node, node.args.get("sample")
-        )
+        return derived(build, node.this, Scope(parent=scope.parent), alias, columns, node)
     if isinstance(node, exp.Values):
         return derived(build, node, Scope(parent=scope.parent), alias, columns, node)
-    raise not_athena(node.sql(dialect=AthenaSQL)[:40], node)
+    raise not_read(node)
 
 
 def parenthesised(
@@ -80,21 +93,37 @@ def parenthesised(
 ) -> tuple[exp.Expression, list[Relation]]:
     """Translate `(a JOIN b ON …)`: conditions inside see only what is inside, names stay usable outside."""
     first, joins = node.this, node.this.args.get("joins") or []
-    alias = node.args.get("alias")
-    if not joins:
-        item = first.copy()
-        if alias:
-            item.set("alias", alias.copy())
-        return from_item(build, item, scope, conjuncts)
-    if alias:
-        text = "An alias on a join in parentheses is not supported"
-        raise QueryError("NOT_SUPPORTED", text, position=position_of(node))
+    alias, columns = _alias(node)
+    if not joins and not alias:
+        return from_item(build, first, scope, conjuncts)
     inner = Scope(parent=scope.parent)
     tree, relations = from_item(build, first, inner, [])
     inner.relations += relations
     parts = [tree, *(add_join(build, join, inner, []) for join in joins)]
+    text = " ".join(part.sql(dialect=DuckDBText) for part in parts)
+    if alias:
+        source, relation = _aliased_join(text, inner, alias, columns, node)
+        return source, [relation]
     scope.merged = [*scope.merged, *inner.merged]
-    return Text(this=f"({' '.join(part.sql(dialect=DuckDBText) for part in parts)})"), inner.relations
+    return Text(this=f"({text})"), inner.relations
+
+
+def _aliased_join(
+    text: str, inner: Scope, alias: str, columns: list[str], node: exp.Subquery
+) -> tuple[exp.Expression, Relation]:
+    """An alias hides the names inside; what it covers is one relation of all their columns."""
+    shown = [(quote(output.ref), output) for output in inner.merged]
+    for relation in inner.relations:
+        shown += [
+            (f"{quote(relation.alias)}.{quote(output.ref)}", output)
+            for output in relation.outputs
+            if not output.hidden
+        ]
+    outputs = unique([(output.name, output.type) for _, output in shown])
+    items = ", ".join(
+        f"{source} AS {quote(output.ref)}" for (source, _), output in zip(shown, outputs, strict=True)
+    )
+    return _named(f"SELECT {items} FROM {text}", alias, columns, outputs, node)
 
 
 def derived(
@@ -104,17 +133,14 @@ def derived(
     alias: str,
     columns: list[str],
     node: exp.Expression,
-    sample: exp.Expression | None = None,
     *,
     lateral: bool = False,
 ) -> tuple[exp.Expression, Relation]:
     tree, outputs = build.query(query, scope, build.ctes)
-    outputs = renamed(outputs, columns, node, refs=False)
     name = alias or build.fresh()
-    source = (
-        f"{'LATERAL ' if lateral else ''}({tree.sql(dialect=DuckDBText)}) AS {quote(name)}{_sample(sample)}"
-    )
-    return Text(this=source), Relation(name, outputs, named=bool(alias))
+    source, relation = _named(tree.sql(dialect=DuckDBText), name, columns, outputs, node)
+    relation.named = bool(alias)
+    return (Text(this=f"LATERAL {source.this}") if lateral else source), relation
 
 
 def table_item(
@@ -123,38 +149,59 @@ def table_item(
     invocation = table_functions.invoked(node)
     if invocation is not None:
         return table_functions.table_function(build, node, invocation)
+    if isinstance(node.this, exp.Dot):
+        name = f"{node.catalog}.{node.db}.{node.this.sql(dialect=AthenaSQL)}"
+        raise QueryError("SYNTAX_ERROR", f"Too many dots in table name: {name}")
+    refuse_unknown(node, _TABLE_PARTS)
     if not isinstance(node.this, exp.Identifier):
-        name = node.this.name if isinstance(node.this, exp.Anonymous) else node.this.sql(dialect=AthenaSQL)
-        text = f"Table function '{name.lower()}' not registered"
-        raise QueryError("FUNCTION_NOT_FOUND", text, position=position_of(node))
-    for key in ("pivots", "laterals", "when", "changes"):
-        if node.args.get(key):
-            raise not_athena(key.upper(), node)
-    alias_node = node.args.get("alias")
-    alias = alias_node.name if alias_node is not None and alias_node.name else node.name
-    columns = (
-        [column.name for column in (alias_node.args.get("columns") or [])] if alias_node is not None else []
-    )
-    sample = node.args.get("sample")
+        raise not_read(node)
+    alias, columns = _alias(node)
+    name = alias or node.name
     if not node.db and node.name.lower() in build.ctes:
-        outputs = renamed(build.ctes[node.name.lower()], columns, node, refs=False)
-        text = f"{quote(node.name)} AS {quote(alias)}{_sample(sample)}"
-        return Text(this=text), Relation(alias, outputs)
-    sql, outputs = build.tables.source(
-        node, alias, [] if columns else conjuncts
-    )  # they may name renamed columns
-    outputs = renamed(outputs, columns, node, refs=False)
-    return Text(this=f"({sql}) AS {quote(alias)}{_sample(sample)}"), Relation(alias, outputs)
+        outputs = build.ctes[node.name.lower()]
+        sql = f"SELECT * FROM {quote(node.name)}"
+        return _named(sql, name, columns, outputs, node)
+    # conditions may name the columns by their aliases: then they tell nothing of the table's own
+    sql, outputs = build.tables.source(node, name, [] if columns else conjuncts)
+    source, relation = _named(sql, name, columns, outputs, node)
+    if not alias:
+        relation.prefix = (CATALOG_NAME.lower(), (node.db or build.database).lower())
+    return source, relation
+
+
+def _alias(node: exp.Expression) -> tuple[str, list[str]]:
+    alias = node.args.get("alias")
+    if alias is None:
+        return "", []
+    return alias.name, [column.name for column in alias.args.get("columns") or []]
+
+
+def _named(
+    sql: str, alias: str, columns: list[str], outputs: list[Output], node: exp.Expression
+) -> tuple[Text, Relation]:
+    """Return `(sql) AS alias`. With a list of columns the SQL itself carries their names, and hidden ones are gone."""
+    if columns:
+        visible = [output for output in outputs if not output.hidden]
+        outputs = renamed(outputs, columns, node, alias)
+        items = ", ".join(
+            f"{quote(old.ref)} AS {quote(new.ref)}" for old, new in zip(visible, outputs, strict=True)
+        )
+        sql = f"SELECT {items} FROM ({sql})"
+    text = f"({sql}) AS {quote(alias)}{_sample(node.args.get('sample'))}"
+    return Text(this=text), Relation(alias, list(outputs))
 
 
 def _sample(node: exp.Expression | None) -> str:
     if node is None:
         return ""
-    method = node.args["method"].name if node.args.get("method") is not None else ""
-    percent = node.args.get("percent")
-    if method.upper() not in {"BERNOULLI", "SYSTEM"} or percent is None:
-        raise not_athena("TABLESAMPLE", node)
-    return f" TABLESAMPLE {method.lower()}({float(percent.name)}%)"
+    method, percent = node.args["method"].name, node.args.get("percent")
+    if not isinstance(percent, exp.Literal) or percent.is_string:
+        raise not_read(node)
+    share = float(percent.name)
+    if share > 100:
+        text = "Sample percentage must be between 0 and 100, but was " + percent.name
+        raise QueryError("NUMERIC_VALUE_OUT_OF_RANGE", text, position=position_of(percent))
+    return f" TABLESAMPLE {method.lower()}({share}%)"
 
 
 def where_conjuncts(node: exp.Select) -> list[exp.Expression]:

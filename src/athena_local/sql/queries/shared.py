@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
 from athena_local.errors import QueryError
 from athena_local.sql.coercion import Type
 from athena_local.sql.dialect import AthenaSQL
-from athena_local.sql.functions import FUNCTIONS
 from athena_local.sql.scope import Output, Typed, position_of
-
-if TYPE_CHECKING:
-    pass
 
 
 def column(ref: str) -> exp.Expression:
@@ -21,11 +17,13 @@ def column(ref: str) -> exp.Expression:
 
 
 def unique(columns: list[tuple[str, Type]]) -> list[Output]:
+    """Return outputs whose refs differ, also from every name that comes later."""
+    taken = {name.lower() for name, _ in columns}
     seen: set[str] = set()
     outputs = []
     for name, kind in columns:
         ref, count = name, 0
-        while ref.lower() in seen:
+        while ref.lower() in seen or (count and ref.lower() in taken):
             count += 1
             ref = f"{name}__{count}"
         seen.add(ref.lower())
@@ -34,19 +32,18 @@ def unique(columns: list[tuple[str, Type]]) -> list[Output]:
 
 
 def renamed(
-    outputs: list[Output], names: list[str], node: exp.Expression, *, refs: bool = True
+    outputs: list[Output], names: list[str], node: exp.Expression, alias: str | None = None
 ) -> list[Output]:
-    """Apply a column alias list; with `refs`, the SQL will carry the new names too."""
+    """Apply a column alias list, that of `alias` where there is one; hidden columns are not shown through it."""
     if not names:
         return outputs
     visible = [output for output in outputs if not output.hidden]
     if len(names) != len(visible):
         text = f"Column alias list has {len(names)} entries but relation has {len(visible)} columns"
+        if alias is not None:
+            text = f"Column alias list has {len(names)} entries but '{alias}' has {len(visible)} columns available"
         raise QueryError("MISMATCHED_COLUMN_ALIASES", text, position=position_of(node))
-    renamed = unique([(name, output.type) for name, output in zip(names, visible, strict=True)])
-    if refs:
-        return renamed
-    return [Output(new.name, new.type, old.ref) for new, old in zip(renamed, visible, strict=True)]
+    return unique([(name, output.type) for name, output in zip(names, visible, strict=True)])
 
 
 def expect_boolean(typed: Typed, source: exp.Expression, clause: str) -> None:
@@ -55,18 +52,18 @@ def expect_boolean(typed: Typed, source: exp.Expression, clause: str) -> None:
         raise QueryError("TYPE_MISMATCH", text, position=position_of(source))
 
 
-def not_athena(what: str, node: Any) -> QueryError:
+def refuse_unknown(node: exp.Expression, parts: set[str]) -> None:
+    """Refuse a node that carries anything but the parts that are translated: nothing is dropped in silence."""
+    for key, value in node.args.items():
+        if value and key not in parts:
+            raise not_read(value[0] if isinstance(value, list) else value, node)
+
+
+def not_read(node: Any, around: exp.Expression | None = None) -> QueryError:
+    """Return the refusal of what the grammar takes and this server does not run."""
+    shown = node.sql(dialect=AthenaSQL)[:60] if isinstance(node, exp.Expression) else str(node)
+    where = node if isinstance(node, exp.Expression) else around
+    position = position_of(where) or position_of(around)
     return QueryError(
-        "SYNTAX_ERROR", f"mismatched input: {what} is not Athena SQL", position=position_of(node)
+        "NOT_SUPPORTED", f"This server does not run this part of a query yet: {shown}", position=position
     )
-
-
-def refuse_aggregates(node: exp.Expression, clause: str) -> None:
-    """Refuse aggregates and windows where rows are not grouped yet; those of a nested query are its own."""
-    item: Any
-    for item in node.walk(prune=lambda inner: isinstance(inner, exp.Query)):
-        name = item.name.lower() if isinstance(item, exp.Anonymous) else ""
-        if isinstance(item, exp.Window) or (name in FUNCTIONS and FUNCTIONS[name].aggregate):
-            shown = item.sql(dialect=AthenaSQL).lower()
-            text = f"{clause} cannot contain aggregations, window functions or grouping operations: [{shown}]"
-            raise QueryError("EXPRESSION_NOT_SCALAR", text, position=position_of(item))

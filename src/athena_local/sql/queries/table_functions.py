@@ -39,9 +39,10 @@ def table_function(build: Queries, node: exp.Table, call: exp.Anonymous) -> tupl
     alias_node = node.args.get("alias")
     alias = alias_node.name if alias_node is not None else ""
     names = [item.name for item in (alias_node.args.get("columns") or [])] if alias_node is not None else []
-    outputs = renamed([Output(_COLUMN, BIGINT, _COLUMN)], names, node, refs=False)
+    outputs = renamed([Output(_COLUMN, BIGINT, _COLUMN)], names, node, alias)
     name = alias or build.fresh()
-    source = f"(SELECT * FROM generate_series({start}, {stop}, {step}) AS s({_COLUMN})) AS {quote(name)}"
+    column = quote(outputs[0].ref)
+    source = f"(SELECT * FROM generate_series({start}, {stop}, {step}) AS s({column})) AS {quote(name)}"
     return Text(this=source), Relation(name, outputs, named=bool(alias))
 
 

@@ -1,17 +1,20 @@
-"""VALUES as a query."""
+"""VALUES as a query: a row is `(a, b)`, ROW(a, b), or any value whose type is a row; everything else is a row of one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
 from athena_local.errors import QueryError
-from athena_local.sql.coercion import Type, common_type
+from athena_local.sql.coercion import Type, common_type, incomparable
 from athena_local.sql.dialect import Text
+from athena_local.sql.expressions.names import extract_field
+from athena_local.sql.expressions.operands import shown
+from athena_local.sql.places import word_position
 from athena_local.sql.queries.ordering import tail
 from athena_local.sql.queries.shared import column, unique
-from athena_local.sql.scope import Output, Relation, Scope, position_of
+from athena_local.sql.scope import Output, Relation, Scope, Typed
 from athena_local.types import UNKNOWN, quote
 
 if TYPE_CHECKING:
@@ -19,29 +22,52 @@ if TYPE_CHECKING:
 
 
 def values_(build: Queries, node: exp.Values, outer: Scope) -> tuple[exp.Expression, list[Output]]:
-    rows = [list(item.expressions) if isinstance(item, exp.Tuple) else [item] for item in node.expressions]
-    rows = [
-        [*row] if not (len(row) == 1 and isinstance(row[0], exp.Paren)) else [row[0].this] for row in rows
-    ]
-    width = len(rows[0])
-    types: list[Type] = [UNKNOWN] * width
+    scope = Scope(parent=outer)
+    rows = [_row(build, item, scope) for item in node.expressions]
+    types = _types(rows, node)
     nodes: list[exp.Expression] = []
     texts = []
     for row in rows:
-        if len(row) != width:
-            text = f"Values rows have mismatched types: row({width}) vs row({len(row)})"
-            raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
-        holes = []
-        for index, item in enumerate(row):
-            typed = build.expressions.translate(item, Scope(parent=outer))
-            types[index] = common_type(types[index], typed.type)
-            holes.append(f"{{{len(nodes)}}}")
-            nodes.append(typed.node)
+        holes = [f"{{{len(nodes) + index}}}" for index in range(len(row))]
+        nodes += [typed.node for _, typed in row]
         texts.append(f"({', '.join(holes)})")
-    outputs = unique([(f"_col{index}", types[index]) for index in range(width)])
+    outputs = unique([(f"_col{index}", kind) for index, kind in enumerate(types)])
     names = ", ".join(quote(output.ref) for output in outputs)
     select = exp.select(*[column(output.ref) for output in outputs])
     values = Text(this=f"(VALUES {', '.join(texts)}) AS __values({names})", expressions=nodes)
     select.set("from_", exp.From(this=values))
     tail(build, node, select, outputs, Scope([Relation("", outputs, named=False)], outer))
     return select, outputs
+
+
+def _row(build: Queries, node: Any, scope: Scope) -> list[tuple[Any, Typed]]:
+    """Return the values of one row, each with where it was written."""
+    if isinstance(node, exp.Tuple) and len(node.expressions) == 1:
+        return _row(build, node.expressions[0], scope)
+    if isinstance(node, exp.Paren):
+        return _row(build, node.this, scope)
+    if isinstance(node, exp.Tuple) or (isinstance(node, exp.Anonymous) and node.name.lower() == "row"):
+        return [(item, build.expressions.translate(item, scope)) for item in node.expressions]
+    typed = build.expressions.translate(node, scope)
+    if typed.type is None or typed.type.base != "row":
+        return [(node, typed)]
+    fields = enumerate(typed.type.fields)
+    return [(node, Typed(extract_field(typed.node, name, at), kind)) for at, (name, kind) in fields]
+
+
+def _types(rows: list[list[tuple[Any, Typed]]], node: exp.Values) -> list[Type]:
+    width = len(rows[0])
+    types: list[Type] = [UNKNOWN] * width
+    for row in rows:
+        if len(row) != width:
+            text = f"Values rows have mismatched sizes: {width} vs {len(row)}"
+            raise QueryError("TYPE_MISMATCH", text, position=word_position(node, "VALUES"))
+        if any(incomparable(one, typed.type) for one, (_, typed) in zip(types, row, strict=True)):
+            text = f"Values rows have mismatched types: {_shown(rows[0])} vs {_shown(row)}"
+            raise QueryError("TYPE_MISMATCH", text, position=word_position(node, "VALUES"))
+        types = [common_type(one, typed.type) for one, (_, typed) in zip(types, row, strict=True)]
+    return types
+
+
+def _shown(row: list[tuple[Any, Typed]]) -> str:
+    return f"row({', '.join(shown(typed.type, source) for source, typed in row)})"
