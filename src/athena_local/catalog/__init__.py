@@ -11,12 +11,14 @@ from athena_local.catalog.errors import (
     EntityNotFoundError,
     InvalidInputError,
 )
+from athena_local.catalog.extras import CatalogExtras
 from athena_local.catalog.store import Catalog
 
 __all__ = [
     "AlreadyExistsError",
     "Catalog",
     "CatalogError",
+    "CatalogExtras",
     "ConcurrentModificationError",
     "EntityNotFoundError",
     "InvalidInputError",

@@ -21,3 +21,13 @@ class ConcurrentModificationError(CatalogError):
 
 class InvalidInputError(CatalogError):
     code = "InvalidInputException"
+
+
+class LimitExceededError(CatalogError):
+    code = "ResourceNumberLimitExceededException"
+
+
+class ConditionCheckFailureError(CatalogError):
+    """A resource policy was to be replaced under a condition that does not hold."""
+
+    code = "ConditionCheckFailureException"

@@ -25,7 +25,7 @@ _TOKEN = re.compile(
     r"""\s*(?:
       (?P<string>'(?:[^']|'')*')
     | (?P<quoted>"(?:[^"]|"")*"|`[^`]*`)
-    | (?P<number>-?\d+(?:\.\d+)?)
+    | (?P<number>-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
     | (?P<word>[A-Za-z_][A-Za-z0-9_$]*)
     | (?P<operator><>|!=|<=|>=|=|<|>|\(|\)|,)
     )""",
@@ -61,17 +61,8 @@ def compile_expression(expression: str, key_types: Mapping[str, str]) -> Callabl
 
 def _converter(kind: str) -> Callable[[str], Any]:
     """Return what turns a key's text into a comparable value, or None where it does not parse."""
-    base = kind.lower().split("(")[0].strip()
-    parse: Callable[[str], Any]
-    if base in {"tinyint", "smallint", "int", "integer", "bigint", "long"}:
-        parse = int
-    elif base in {"decimal", "double", "float"}:
-        parse = Decimal
-    elif base == "date":
-        parse = datetime.date.fromisoformat
-    elif base == "timestamp":
-        parse = _timestamp
-    else:
+    parse = _PARSERS.get(_family(kind))
+    if parse is None:
         return lambda text: text
 
     def convert(text: str) -> Any:
@@ -83,8 +74,44 @@ def _converter(kind: str) -> Callable[[str], Any]:
     return convert
 
 
-def _timestamp(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
+def _family(kind: str) -> str:
+    """Return which kinds of values a key's type compares as: integer, decimal, date, timestamp or text."""
+    base = kind.lower().split("(")[0].strip()
+    if base in {"tinyint", "smallint", "int", "integer", "bigint", "long"}:
+        return "integer"
+    if base in {"decimal", "double", "float"}:
+        return "decimal"
+    return base if base in {"date", "timestamp"} else "text"
+
+
+def _date(text: str) -> datetime.date:
+    if len(text) != len("2025-01-01"):
+        raise ValueError(text)
+    return datetime.date.fromisoformat(text)
+
+
+def _timestamp(text: str) -> tuple[datetime.datetime, int]:
+    """Return the second and the nanoseconds in it, since a timestamp may have nine digits."""
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return datetime.datetime.fromisoformat(match[1]), int((match[2] or "").ljust(9, "0"))
+
+
+_TIMESTAMP = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?")
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "decimal": Decimal,
+    "date": _date,
+    "timestamp": _timestamp,
+}
+_NOT_OF_TYPE = {
+    "integer": '"{0}" is not an integer.',
+    "decimal": "{0} is not a decimal.",
+    "date": "{0} is not a date.",
+    "timestamp": "Timestamp format must be yyyy-mm-dd hh:mm:ss[.fffffffff] {0} is not a timestamp.",
+}
+_NO_LIKE = {"integer": "Integral", "decimal": "Decimal", "date": "Date", "timestamp": "Timestamp"}
 
 
 class _Parser:
@@ -108,7 +135,7 @@ class _Parser:
         while position < len(text):
             match = _TOKEN.match(text, position)
             if match is None:
-                raise InvalidInputError(f"Unsupported expression '{self._text}' (at offset {position})")
+                raise InvalidInputError(f"Unsupported expression '{self._text}'")
             kind = str(match.lastgroup)
             value = match.group(kind)
             if kind == "word" and value.upper() in _KEYWORDS:
@@ -118,8 +145,7 @@ class _Parser:
         return tokens
 
     def _error(self) -> InvalidInputError:
-        near = self._tokens[self._at][1] if self._at < len(self._tokens) else "end of expression"
-        return InvalidInputError(f"Unsupported expression '{self._text}' (near {near})")
+        return InvalidInputError(f"Unsupported expression '{self._text}'")
 
     def _accept(self, *values: str) -> str | None:
         if self._at < len(self._tokens):
@@ -148,10 +174,15 @@ class _Parser:
     def _not(self) -> Predicate:
         if self._accept("NOT"):
             return _negate(self._not())
+        start = self._at
         if self._accept("("):
-            inner = self._or()
-            self._expect(")")
-            return inner
+            try:
+                inner = self._or()
+                self._expect(")")
+            except InvalidInputError:
+                self._at = start  # an operand in parentheses, or an error that the comparison tells of
+            else:
+                return inner
         return self._comparison()
 
     def _comparison(self) -> Predicate:
@@ -198,7 +229,9 @@ class _Parser:
             "".join({"%": ".*", "_": "."}.get(character, re.escape(character)) for character in pattern),
             re.DOTALL,
         )
-        name = self._types[left[1]][0]
+        name, key_type = self._types[left[1]]
+        if (family := _family(key_type)) in _NO_LIKE:
+            raise InvalidInputError(f"{_NO_LIKE[family]} data type doesn't support operation 'LIKE'")
 
         def predicate(row: Row) -> bool | None:
             value = row[name]
@@ -208,6 +241,10 @@ class _Parser:
 
     def _operand(self) -> tuple[str, str]:
         """Return ("key", lowered name), ("string", text), ("number", text) or ("null", "")."""
+        if self._accept("("):
+            inner = self._operand()
+            self._expect(")")
+            return inner
         if self._accept("NULL"):
             return "null", ""
         if self._at >= len(self._tokens):
@@ -222,10 +259,12 @@ class _Parser:
         if kind == "word" and value.lower() in {"date", "timestamp"} and following[0] == "string":
             self._at += 1  # a typed literal: the key's own type decides all the same
             return "string", following[1][1:-1]
+        if kind == "word" and following == ("operator", "("):
+            raise self._error()  # a function
         if kind in {"word", "quoted"}:
             name = (value[1:-1] if kind == "quoted" else value).lower()
             if name not in self._types:
-                raise InvalidInputError(f"Unsupported expression: '{name}' is not a partition key")
+                raise InvalidInputError("Invalid partition expression!")
             return "key", name
         self._at -= 1
         raise self._error()
@@ -233,22 +272,20 @@ class _Parser:
     def _typed(self, left: tuple[str, str], right: tuple[str, str]) -> tuple[Operand, Operand]:
         key = left if left[0] == "key" else right
         if key[0] != "key":
-            raise InvalidInputError(f"Unsupported expression '{self._text}': it names no partition key")
-        convert = _converter(self._types[key[1]][1])
-        return self._value(left, convert), self._value(right, convert)
+            raise InvalidInputError(f"Unsupported expression '{self._text}'")
+        key_type = self._types[key[1]][1]
+        return self._value(left, key_type), self._value(right, key_type)
 
-    def _value(self, operand: tuple[str, str], convert: Callable[[str], Any]) -> Operand:
+    def _value(self, operand: tuple[str, str], key_type: str) -> Operand:
         kind, text = operand
         if kind == "key":
             name = self._types[text][0]
             return lambda row: row[name]
         if kind == "null":
             return lambda _row: None
-        value = convert(text)
+        value = _converter(key_type)(text)
         if value is None:
-            raise InvalidInputError(
-                f"Unsupported expression '{self._text}': '{text}' is not of the key's type"
-            )
+            raise InvalidInputError(_NOT_OF_TYPE[_family(key_type)].format(text))
         return lambda _row: value
 
 

@@ -6,6 +6,8 @@ import json
 import re
 import sqlite3
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,11 @@ class Catalog:
     """Thread-safe. Every write is one SQLite transaction; every read sees the last committed one."""
 
     def __init__(self, path: Path, account_id: str = "000000000000") -> None:
-        self._file = SqliteFile(path, SCHEMA)
+        self.file = SqliteFile(path, SCHEMA)  # for this package only
         self.account_id = account_id
 
     def close(self) -> None:
-        self._file.close()
+        self.file.close()
 
     # databases
 
@@ -38,7 +40,7 @@ class Catalog:
         name = _name(database_input)
         body = {**database_input, "Name": name}
         try:
-            with self._file.write() as connection:
+            with self.file.write() as connection:
                 connection.execute(
                     "insert into databases values (?, ?, ?)", (name, time.time(), json.dumps(body))
                 )
@@ -46,7 +48,7 @@ class Catalog:
             raise AlreadyExistsError("Database already exists.") from error
 
     def get_database(self, name: str) -> Record:
-        with self._file.read() as connection:
+        with self.file.read() as connection:
             row = connection.execute(
                 "select created, body from databases where name = ?", (name.lower(),)
             ).fetchone()
@@ -55,13 +57,13 @@ class Catalog:
         return self._database(*row)
 
     def get_databases(self) -> list[Record]:
-        with self._file.read() as connection:
+        with self.file.read() as connection:
             rows = connection.execute("select created, body from databases order by name").fetchall()
         return [self._database(*row) for row in rows]
 
     def update_database(self, name: str, database_input: Record) -> None:
         body = {**database_input, "Name": name.lower()}  # Glue cannot rename a database
-        with self._file.write() as connection:
+        with self.file.write() as connection:
             done = connection.execute(
                 "update databases set body = ? where name = ?", (json.dumps(body), name.lower())
             )
@@ -70,7 +72,7 @@ class Catalog:
 
     def delete_database(self, name: str) -> None:
         """Delete a database with its tables, as Glue does."""
-        with self._file.write() as connection:
+        with self.file.write() as connection:
             if connection.execute("delete from databases where name = ?", (name.lower(),)).rowcount == 0:
                 raise EntityNotFoundError(f"Database {name.lower()} not found.")
 
@@ -79,8 +81,8 @@ class Catalog:
     def create_table(self, database: str, table_input: Record) -> None:
         name, now = _name(table_input), time.time()
         body = json.dumps({**table_input, "Name": name})
-        with self._file.write() as connection:
-            self._require_database(connection, database)
+        with self.file.write() as connection:
+            self.require_database(connection, database)
             try:
                 created = connection.execute(
                     "insert into tables (database, name, version, created, updated, body)"
@@ -94,8 +96,8 @@ class Catalog:
             )
 
     def get_table(self, database: str, name: str) -> Record:
-        with self._file.read() as connection:
-            return self._table(self._table_row(connection, database, name))
+        with self.file.read() as connection:
+            return self._table(self.table_row(connection, database, name))
 
     def get_tables(self, database: str, expression: str | None = None) -> list[Record]:
         """Return a database's tables by name; `expression` is a regular expression the whole name must match."""
@@ -103,8 +105,8 @@ class Catalog:
             wanted = re.compile(expression, re.IGNORECASE) if expression else None
         except re.error as error:
             raise InvalidInputError(f"Invalid expression '{expression}': {error}") from error
-        with self._file.read() as connection:
-            self._require_database(connection, database)
+        with self.file.read() as connection:
+            self.require_database(connection, database)
             rows = connection.execute(
                 "select * from tables where database = ? order by name", (database.lower(),)
             ).fetchall()
@@ -119,13 +121,10 @@ class Catalog:
         """
         name, now = _name(table_input), time.time()
         body = json.dumps({**table_input, "Name": name})
-        with self._file.write() as connection:
-            table_id, _, _, version, *_ = self._table_row(connection, database, name)
+        with self.file.write() as connection:
+            table_id, _, _, version, *_ = self.table_row(connection, database, name)
             if version_id is not None and version_id != str(version):
-                raise ConcurrentModificationError(
-                    f"Update table failed due to concurrent modifications: version {version_id} was given,"
-                    f" {version} is current."
-                )
+                raise ConcurrentModificationError("Update table failed due to concurrent modifications.")
             connection.execute(
                 "update tables set version = ?, updated = ?, body = ? where id = ?",
                 (version + 1, now, body, table_id),
@@ -140,9 +139,9 @@ class Catalog:
 
     def rename_table(self, database: str, name: str, new_name: str, new_database: str | None = None) -> None:
         target = (new_database or database).lower()
-        with self._file.write() as connection:
-            table_id, *_, body = self._table_row(connection, database, name)
-            self._require_database(connection, target)
+        with self.file.write() as connection:
+            table_id, *_, body = self.table_row(connection, database, name)
+            self.require_database(connection, target)
             renamed = json.dumps({**json.loads(body), "Name": new_name.lower()})
             try:
                 connection.execute(
@@ -153,14 +152,18 @@ class Catalog:
                 raise AlreadyExistsError("Table already exists.") from error
 
     def delete_table(self, database: str, name: str) -> None:
-        with self._file.write() as connection:
-            table_id = self._table_row(connection, database, name)[0]
-            connection.execute("delete from tables where id = ?", (table_id,))
+        with self.file.write() as connection:
+            self.require_database(connection, database)
+            done = connection.execute(
+                "delete from tables where database = ? and name = ?", (database.lower(), name.lower())
+            )
+            if done.rowcount == 0:
+                raise EntityNotFoundError(f"Table {name.lower()} not found.")
 
     def get_table_versions(self, database: str, name: str) -> list[Record]:
         """Return every archived version and the current one, newest first."""
-        with self._file.read() as connection:
-            row = self._table_row(connection, database, name)
+        with self.file.read() as connection:
+            row = self.table_row(connection, database, name)
             versions = connection.execute(
                 "select version, updated, body from table_versions where table_id = ? order by version desc",
                 (row[0],),
@@ -171,8 +174,8 @@ class Catalog:
         ]
 
     def delete_table_version(self, database: str, name: str, version_id: str) -> None:
-        with self._file.write() as connection:
-            table_id, _, _, version, *_ = self._table_row(connection, database, name)
+        with self.file.write() as connection:
+            table_id, _, _, version, *_ = self.table_row(connection, database, name)
             if version_id == str(version):
                 raise InvalidInputError("Cannot delete the current version of a table.")
             done = connection.execute(
@@ -191,8 +194,8 @@ class Catalog:
         `ignore_existing` leaves out of both what is there already; else it raises AlreadyExistsError.
         """
         now, created = time.time(), []
-        with self._file.write() as connection:
-            row = self._table_row(connection, database, table)
+        with self.file.write() as connection:
+            row = self.table_row(connection, database, table)
             keys = json.loads(row[6]).get("PartitionKeys") or []
             for partition_input in inputs:
                 values = _values(partition_input, len(keys))
@@ -207,8 +210,8 @@ class Catalog:
         return created
 
     def get_partition(self, database: str, table: str, values: list[str]) -> Record:
-        with self._file.read() as connection:
-            row = self._table_row(connection, database, table)
+        with self.file.read() as connection:
+            row = self.table_row(connection, database, table)
             found = connection.execute(
                 "select created, body from partitions where table_id = ? and partition_values = ?",
                 (row[0], json.dumps(values)),
@@ -219,23 +222,62 @@ class Catalog:
 
     def get_partitions(self, database: str, table: str, expression: str | None = None) -> list[Record]:
         """Return the partitions that `expression` (catalog/expressions.py) keeps, by values; all without one."""
-        with self._file.read() as connection:
-            row = self._table_row(connection, database, table)
+        with self.file.read() as connection:
+            row = self.table_row(connection, database, table)
             found = connection.execute(
                 "select partition_values, created, body from partitions where table_id = ?"
                 " order by partition_values",
                 (row[0],),
             ).fetchall()
-        if expression and expression.strip():
-            keys = json.loads(row[6]).get("PartitionKeys") or []
-            keeps = compile_expression(expression, {key["Name"]: key.get("Type", "string") for key in keys})
+        if keeps := _filter(row, expression):
             found = [item for item in found if keeps(json.loads(item[0]))]
         return [self._partition(row, created, body) for _, created, body in found]
 
+    def get_partition_page(
+        self,
+        database: str,
+        table: str,
+        expression: str | None,
+        *,
+        after: str = "",
+        limit: int,
+        segment: tuple[int, int] = (0, 1),
+    ) -> tuple[list[Record], str | None]:
+        """Return up to `limit` partitions and, when more follow, the last one's place, to give as `after`.
+
+        `segment` is (number, of how many): every partition is in one segment. Only the bodies of the page are read.
+        """
+        number, total = segment
+        with self.file.read() as connection:
+            row = self.table_row(connection, database, table)
+            keeps = _filter(row, expression)
+            places = connection.execute(
+                "select partition_values from partitions where table_id = ? and partition_values > ?"
+                " order by partition_values",
+                (row[0], after),
+            )
+            chosen: list[str] = []
+            for (place,) in places:
+                if total > 1 and zlib.crc32(place.encode()) % total != number:
+                    continue
+                if keeps is None or keeps(json.loads(place)):
+                    chosen.append(place)
+                if len(chosen) > limit:
+                    break
+            bodies = [
+                connection.execute(
+                    "select created, body from partitions where table_id = ? and partition_values = ?",
+                    (row[0], place),
+                ).fetchone()
+                for place in chosen[:limit]
+            ]
+        following = chosen[limit - 1] if len(chosen) > limit else None
+        return [self._partition(row, created, body) for created, body in bodies], following
+
     def update_partition(self, database: str, table: str, values: list[str], partition_input: Record) -> None:
         """Replace one partition's definition; other `Values` in the input move it."""
-        with self._file.write() as connection:
-            row = self._table_row(connection, database, table)
+        with self.file.write() as connection:
+            row = self.table_row(connection, database, table)
             keys = json.loads(row[6]).get("PartitionKeys") or []
             body = {"Values": values, **partition_input}
             try:
@@ -248,31 +290,40 @@ class Catalog:
                 raise AlreadyExistsError("Partition already exists.") from error
             if done.rowcount == 0:
                 raise EntityNotFoundError("Cannot find partition.")
+            connection.execute(
+                "update or replace column_statistics set partition_values = ?"
+                " where table_id = ? and partition_values = ?",
+                (json.dumps(_values(body, len(keys))), row[0], json.dumps(values)),
+            )
 
     def delete_partition(self, database: str, table: str, values: list[str]) -> None:
-        with self._file.write() as connection:
-            row = self._table_row(connection, database, table)
+        with self.file.write() as connection:
+            row = self.table_row(connection, database, table)
             done = connection.execute(
                 "delete from partitions where table_id = ? and partition_values = ?",
                 (row[0], json.dumps(values)),
             )
             if done.rowcount == 0:
                 raise EntityNotFoundError("Cannot find partition.")
+            connection.execute(
+                "delete from column_statistics where table_id = ? and partition_values = ?",
+                (row[0], json.dumps(values)),
+            )
 
     # rows to wire records
 
     @staticmethod
-    def _require_database(connection: sqlite3.Connection, name: str) -> None:
+    def require_database(connection: sqlite3.Connection, name: str) -> None:
         if not connection.execute("select 1 from databases where name = ?", (name.lower(),)).fetchone():
             raise EntityNotFoundError(f"Database {name.lower()} not found.")
 
-    def _table_row(self, connection: sqlite3.Connection, database: str, name: str) -> tuple[Any, ...]:
+    def table_row(self, connection: sqlite3.Connection, database: str, name: str) -> tuple[Any, ...]:
         row: tuple[Any, ...] | None = connection.execute(
             "select * from tables where database = ? and name = ?", (database.lower(), name.lower())
         ).fetchone()
         if row is None:
-            self._require_database(connection, database)
-            raise EntityNotFoundError(f"Entity Not Found: table {database.lower()}.{name.lower()}")
+            self.require_database(connection, database)
+            raise EntityNotFoundError("Entity Not Found")
         return row
 
     def _database(self, created: float, body: str) -> Record:
@@ -299,6 +350,13 @@ class Catalog:
             "CreationTime": created,
             "CatalogId": self.account_id,
         }
+
+
+def _filter(table: tuple[Any, ...], expression: str | None) -> Callable[[list[str]], bool] | None:
+    if not expression or not expression.strip():
+        return None
+    keys = json.loads(table[6]).get("PartitionKeys") or []
+    return compile_expression(expression, {key["Name"]: key.get("Type", "string") for key in keys})
 
 
 def _name(record: Record) -> str:

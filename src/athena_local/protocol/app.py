@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from athena_local.catalog import AlreadyExistsError, Catalog, CatalogError
+from athena_local.catalog import AlreadyExistsError, Catalog, CatalogError, CatalogExtras
 from athena_local.config import DEFAULT_DATABASE, Config
 from athena_local.journal import recover
 from athena_local.objects import ObjectStore, StorageError
@@ -31,7 +31,10 @@ from athena_local.protocol.athena_catalog import AthenaCatalogService
 from athena_local.protocol.athena_saved import AthenaSavedQueryService
 from athena_local.protocol.athena_workgroups import AthenaWorkgroupService
 from athena_local.protocol.glue import GlueService
+from athena_local.protocol.glue_extras import GlueExtrasService
+from athena_local.protocol.glue_iceberg import IcebergCreator
 from athena_local.protocol.glue_partitions import GluePartitionService
+from athena_local.protocol.glue_search import GlueSearchService
 from athena_local.protocol.model import ServiceModel
 from athena_local.protocol.unavailable import unknown_operation
 from athena_local.protocol.wire import Operation, Record, ServiceError, operations_of, parse_body
@@ -74,8 +77,16 @@ class Services:
             "AWSGlue": ServiceModel("glue", glue_errors.RULES),
             "AmazonAthena": ServiceModel("athena", athena_errors.RULES),
         }
+        extras = CatalogExtras(self.catalog)
         self.operations: dict[str, dict[str, Operation]] = {
-            "AWSGlue": operations_of(GlueService(self.catalog), GluePartitionService(self.catalog)),
+            "AWSGlue": operations_of(
+                GlueService(
+                    self.catalog, extras, IcebergCreator(config, self.catalog, objects), config.region
+                ),
+                GluePartitionService(self.catalog),
+                GlueSearchService(self.catalog),
+                GlueExtrasService(self.catalog, extras, config.region),
+            ),
             "AmazonAthena": operations_of(
                 AthenaQueryService(self.executor, self.history, results, workgroups, catalogs),
                 workgroups,
@@ -101,6 +112,8 @@ class Services:
             raise unknown_operation(target)
         request = self.models[service].read(name, parse_body(body))
         try:
+            if service == "AWSGlue" and name != "GetCatalog":
+                glue_errors.check_catalog(request, self.catalog.account_id)
             return known[name](request)
         except CatalogError as error:
             raise ServiceError(error.code, str(error)) from error

@@ -1,37 +1,37 @@
-"""Glue's databases, tables and table versions. What has no meaning here (CatalogId, TransactionId) is taken and ignored."""
+"""Glue's databases, tables and table versions. What has no meaning here (TransactionId, AuditContext) is taken unseen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from athena_local.catalog import Catalog, CatalogError, EntityNotFoundError
+from athena_local.catalog import (
+    Catalog,
+    CatalogError,
+    CatalogExtras,
+    EntityNotFoundError,
+    InvalidInputError,
+)
 from athena_local.protocol.glue_errors import malformed_token
-from athena_local.protocol.wire import Record, operation, page, without
+from athena_local.protocol.glue_iceberg import IcebergCreator
+from athena_local.protocol.wire import Record, operation, page
 
 PAGE_SIZE = 100
 
-# in a Table answer but not in a TableInput
-_TABLE_OUTPUT_ONLY = (
-    "DatabaseName",
-    "CreateTime",
-    "UpdateTime",
-    "CreatedBy",
-    "CatalogId",
-    "VersionId",
-    "IsRegisteredWithLakeFormation",
-)
-
 
 class GlueService:
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, extras: CatalogExtras, iceberg: IcebergCreator, region: str) -> None:
+        self._catalog, self._extras, self._iceberg = catalog, extras, iceberg
+        self._arn = f"arn:aws:glue:{region}:{catalog.account_id}"
 
     # databases
 
     @operation("CreateDatabase")
     def create_database(self, request: Record) -> Record:
-        self._catalog.create_database(request["DatabaseInput"])
+        database = request["DatabaseInput"]
+        self._catalog.create_database(database)
+        # those of a database of this name that was dropped are forgotten
+        self._extras.put_tags(f"{self._arn}:database/{database['Name'].lower()}", request.get("Tags") or {})
         return {}
 
     @operation("GetDatabase")
@@ -59,8 +59,16 @@ class GlueService:
 
     @operation("CreateTable")
     def create_table(self, request: Record) -> Record:
-        table = without(request["TableInput"], _TABLE_OUTPUT_ONLY)
-        self._catalog.create_table(request["DatabaseName"], table)
+        """Enter a table; with OpenTableFormatInput its Iceberg metadata is written first."""
+        database, table = request["DatabaseName"], request.get("TableInput") or {}
+        name = table.get("Name") or request.get("Name") or ""
+        iceberg = (request.get("OpenTableFormatInput") or {}).get("IcebergInput")
+        if iceberg is not None:
+            self._iceberg.create(database, name, table, iceberg)
+        else:
+            self._catalog.create_table(database, {**table, "Name": name})
+        for index in request.get("PartitionIndexes") or ():
+            self._extras.create_index(database, name, index)
         return {}
 
     @operation("GetTable")
@@ -79,9 +87,12 @@ class GlueService:
 
     @operation("UpdateTable")
     def update_table(self, request: Record) -> Record:
+        if "UpdateOpenTableFormatInput" in request:
+            raise InvalidInputError("UpdateOpenTableFormatInput is not available in athena_local.")
+        table = request.get("TableInput") or {}
         self._catalog.update_table(
             request["DatabaseName"],
-            without(request["TableInput"], _TABLE_OUTPUT_ONLY),
+            {**table, "Name": table.get("Name") or request.get("Name") or ""},
             version_id=request.get("VersionId"),
             skip_archive=bool(request.get("SkipArchive")),
         )
@@ -143,34 +154,6 @@ class GlueService:
             return {"TableName": table, "VersionId": version_id}
 
         return {"Errors": each(request["VersionIds"], delete, name)}
-
-    # what a catalog without permissions, statistics and functions has to say
-
-    @operation("GetTags")
-    def get_tags(self, _request: Record) -> Record:
-        return {"Tags": {}}
-
-    @operation("GetUserDefinedFunctions")
-    def get_user_defined_functions(self, _request: Record) -> Record:
-        return {"UserDefinedFunctions": []}
-
-    @operation("GetPartitionIndexes")
-    def get_partition_indexes(self, _request: Record) -> Record:
-        return {"PartitionIndexDescriptorList": []}
-
-    @operation("GetColumnStatisticsForTable")
-    def get_column_statistics_for_table(self, request: Record) -> Record:
-        self._catalog.get_table(request["DatabaseName"], request["TableName"])
-        return {"ColumnStatisticsList": [], "Errors": []}
-
-    @operation("GetColumnStatisticsForPartition")
-    def get_column_statistics_for_partition(self, request: Record) -> Record:
-        self._catalog.get_partition(
-            request["DatabaseName"],
-            request["TableName"],
-            request["PartitionValues"],
-        )
-        return {"ColumnStatisticsList": [], "Errors": []}
 
 
 def each(items: list[Any], action: Callable[[Any], object], name: Callable[[Any], Record]) -> list[Record]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
-from athena_local.catalog import Catalog, EntityNotFoundError
+from athena_local.catalog import Catalog, EntityNotFoundError, InvalidInputError
 from athena_local.protocol.glue import each
 from athena_local.protocol.glue_errors import malformed_token
-from athena_local.protocol.wire import Record, operation, page, without
+from athena_local.protocol.wire import Record, decode_token, encode_token, operation, without
 
 PAGE_SIZE = 1000
 
@@ -23,14 +21,20 @@ class GluePartitionService:
 
     @operation("GetPartitions")
     def get_partitions(self, request: Record) -> Record:
-        found = self._catalog.get_partitions(*_table(request), request.get("Expression"))
-        if segment := request.get("Segment"):
-            total, number = segment["TotalSegments"], segment["SegmentNumber"]
-            found = [one for index, one in enumerate(found) if index % total == number]
-        chosen, more = page(found, request, key=_by_values, limit=PAGE_SIZE, malformed=malformed_token)
+        segment = request.get("Segment") or {"SegmentNumber": 0, "TotalSegments": 1}
+        if segment["SegmentNumber"] >= segment["TotalSegments"]:
+            raise InvalidInputError("SegmentNumber must be less than TotalSegments.")
+        token = request.get("NextToken")
+        found, following = self._catalog.get_partition_page(
+            *_table(request),
+            request.get("Expression"),
+            after=str(decode_token(token, malformed_token)) if token else "",
+            limit=request.get("MaxResults") or PAGE_SIZE,
+            segment=(segment["SegmentNumber"], segment["TotalSegments"]),
+        )
         if request.get("ExcludeColumnSchema"):
-            chosen = [_without_columns(one) for one in chosen]
-        return {"Partitions": chosen, **more}
+            found = [_without_columns(one) for one in found]
+        return {"Partitions": found, **({"NextToken": encode_token(following)} if following else {})}
 
     @operation("BatchGetPartition")
     def batch_get_partition(self, request: Record) -> Record:
@@ -97,10 +101,6 @@ class GluePartitionService:
 
 def _table(request: Record) -> tuple[str, str]:
     return request["DatabaseName"], request["TableName"]
-
-
-def _by_values(partition: Record) -> str:
-    return json.dumps(partition["Values"])
 
 
 def _named(entry: Record) -> Record:

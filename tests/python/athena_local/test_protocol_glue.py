@@ -181,7 +181,7 @@ def test_get_partitions_filters_pages_and_leaves_out_columns(glue: Any, database
         "Partitions"
     ]
     assert found[0]["StorageDescriptor"] == {"Location": "s3://bucket/2025-01-01"}
-    with pytest.raises(glue.exceptions.InvalidInputException, match="not a partition key"):
+    with pytest.raises(glue.exceptions.InvalidInputException, match="Invalid partition expression!"):
         glue.get_partitions(**where, Expression="id = 1")
 
 
