@@ -5,8 +5,9 @@ What is written here any Iceberg reader can read through Glue, and what a Glue c
 
 from athena_local.iceberg.ddl import alter_table, create_table, create_table_as, drop_table
 from athena_local.iceberg.describe import column_lines, create_table_lines, describe_lines, property_lines
-from athena_local.iceberg.dml import delete, insert, merge, update
+from athena_local.iceberg.dml import delete, insert, update
 from athena_local.iceberg.maintenance import optimize, vacuum
+from athena_local.iceberg.merge import merge
 from athena_local.iceberg.metadata_tables import METADATA_TABLES, scan_metadata
 from athena_local.iceberg.planning import AsOf
 from athena_local.iceberg.scans import Scan, scan, scan_columns

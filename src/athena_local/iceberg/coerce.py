@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 
 def check_assignable(
-    given: Sequence[AthenaType], wanted: Sequence[AthenaType], what: str, source: str
+    given: Sequence[AthenaType],
+    wanted: Sequence[AthenaType],
+    what: str,
+    source: str,
+    position: tuple[int, int] | None = None,
 ) -> None:
     """Raise TYPE_MISMATCH in Trino's words unless every value may be assigned to its column."""
     if len(given) == len(wanted) and all(assignable(a, b) for a, b in zip(given, wanted, strict=True)):
         return
-    raise QueryError("TYPE_MISMATCH", f"{what}: Table: {_listed(wanted)}, {source}: {_listed(given)}")
+    text = f"{what}: Table: {_listed(wanted)}, {source}: {_listed(given)}"
+    raise QueryError("TYPE_MISMATCH", text, position=position)
 
 
 def _listed(kinds: Sequence[AthenaType]) -> str:

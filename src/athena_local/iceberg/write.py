@@ -1,7 +1,7 @@
 """Data files: DuckDB writes Parquet to the spool, one directory a partition, several threads carry it to S3.
 
 Each file carries field ids; what Iceberg keeps of it (counts, bounds, partition) comes from what DuckDB's COPY reports, so
-no file is read again. Position delete files are written by PyArrow: they are small and their layout is the specification's.
+no file is read again. Position delete files are written the same way, in the specification's layout.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from athena_local.iceberg.schema import field_ids, leaves, text
 from athena_local.types import quote
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyiceberg.partitioning import PartitionSpec
 
     from athena_local.engine.session import Session
@@ -239,56 +238,36 @@ def _string_bound(value: str, side: str) -> bytes | None:
 
 
 def write_deletes(
-    session: Session, table: IcebergTable, deletes: pa.Table, partition: Partition, spec: PartitionSpec
+    session: Session, table: IcebergTable, rows: str, partition: Partition, spec: PartitionSpec
 ) -> DataFile:
-    """Write one position delete file: `deletes` has file_path and pos, sorted by both, all of one partition."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema(
-        [
-            pa.field(
-                "file_path",
-                pa.string(),
-                nullable=False,
-                metadata={b"PARQUET:field_id": str(DELETE_PATH_ID).encode()},
-            ),
-            pa.field(
-                "pos", pa.int64(), nullable=False, metadata={b"PARQUET:field_id": str(DELETE_POS_ID).encode()}
-            ),
-        ]
-    )
-    paths, positions = deletes.column("file_path"), deletes.column("pos")
+    """Write one position delete file, sorted: `rows` is a query of file_path and pos, all of one partition."""
     local = session.spool / f"delete-{uuid.uuid4().hex}.parquet"
-    pq.write_table(pa.table([paths, positions], schema=schema), local, compression="zstd")
+    options = (
+        f"FORMAT parquet, COMPRESSION zstd, FIELD_IDS {{file_path: {DELETE_PATH_ID}, pos: {DELETE_POS_ID}}}"
+    )
+    session.execute(f"COPY ({rows} ORDER BY file_path, pos) TO {text(str(local))} ({options})")
+    sql = f"SELECT count(*), min(file_path), max(file_path), min(pos), max(pos) FROM ({rows})"
+    count, first, last, least, most = session.execute(sql).fetchall()[0]
     folder = f"{spec.partition_to_path(partition, table.schema)}/" if spec.fields else ""
     path = f"{data_location(table)}/{folder}{uuid.uuid4()}-deletes.parquet"
     table.io.written.append(path)
-    session.context.objects.upload(local, path)
     size = local.stat().st_size
+    session.context.objects.upload(local, path)
     local.unlink()
-    rows = deletes.num_rows
-    all_positions = positions.to_numpy()
     delete_file = DataFile.from_args(
         content=DataFileContent.POSITION_DELETES,
         file_path=path,
         file_format=FileFormat.PARQUET,
         partition=partition,
-        record_count=rows,
+        record_count=count,
         file_size_in_bytes=size,
         column_sizes=None,
-        value_counts={DELETE_PATH_ID: rows, DELETE_POS_ID: rows},
+        value_counts={DELETE_PATH_ID: count, DELETE_POS_ID: count},
         null_value_counts={DELETE_PATH_ID: 0, DELETE_POS_ID: 0},
         nan_value_counts=None,
         # never truncated: readers match a file's path against them
-        lower_bounds={
-            DELETE_PATH_ID: str(paths[0]).encode(),
-            DELETE_POS_ID: to_bytes(types.LongType(), int(all_positions.min())),
-        },
-        upper_bounds={
-            DELETE_PATH_ID: str(paths[-1]).encode(),
-            DELETE_POS_ID: to_bytes(types.LongType(), int(all_positions.max())),
-        },
+        lower_bounds={DELETE_PATH_ID: first.encode(), DELETE_POS_ID: to_bytes(types.LongType(), least)},
+        upper_bounds={DELETE_PATH_ID: last.encode(), DELETE_POS_ID: to_bytes(types.LongType(), most)},
         key_metadata=None,
         split_offsets=None,
         equality_ids=None,

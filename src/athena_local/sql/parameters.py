@@ -30,9 +30,26 @@ def fill(statement: Statement, values: Sequence[str]) -> Statement:
     if len(places) != len(values):
         text = f"Incorrect number of parameters: expected {len(places)} but found {len(values)}"
         raise QueryError("INVALID_PARAMETER_USAGE", text, position=(1, 1))
+    filled = {}
     for place, value in zip(places, values, strict=True):
-        place.replace(_value(value))
-    return statement
+        filled[id(place)] = _value(value)
+        place.replace(filled[id(place)])
+    whole: Statement = _with_whole(statement, filled)
+    return whole
+
+
+def _with_whole(value: Any, filled: dict[int, exp.Expression]) -> Any:
+    """Return the same with every `?` that is a whole assigned value exchanged: such a one has no tree to stand in."""
+    if isinstance(value, exp.Placeholder):
+        return filled.get(id(value), value)
+    if isinstance(value, (Statement, MergeClause)):
+        fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+        return dataclasses.replace(
+            value, **{name: _with_whole(item, filled) for name, item in fields.items()}
+        )
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return tuple(_with_whole(item, filled) for item in value)
+    return value
 
 
 def _collect(value: Any, found: list[exp.Placeholder]) -> None:

@@ -156,26 +156,84 @@ def test_update_changes_rows_in_one_snapshot(execute: Run, rows: Run, table: str
     assert pairs(loaded) == [(1, "a"), (2, "b!"), (3, "c"), (4, "d!"), (5, "e")]
 
 
+SOURCE = "MERGE INTO t USING (SELECT 1 AS i, 'w' AS w) s ON t.id = s.i "
+
+
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("UPDATE t SET nowhere = 1", "COLUMN_NOT_FOUND"),
-        ("UPDATE t SET id = 'x'", "TYPE_MISMATCH"),
         (
-            "MERGE INTO t USING t AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET id = s.name",
-            "TYPE_MISMATCH",
+            "UPDATE t SET name = 'x', nowhere = 1",
+            "COLUMN_NOT_FOUND: line 1:26: The UPDATE SET target column nowhere doesn't exist",
         ),
         (
-            "MERGE INTO t USING t AS s ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id, s.name)",
-            "SYNTAX_ERROR|TYPE_MISMATCH",
+            "-- why\nUPDATE t SET id = d",
+            "TYPE_MISMATCH: line 2:1: UPDATE table column types don't match SET expressions: "
+            "Table: [integer], Expressions: [date]",
+        ),
+        (
+            "MERGE INTO t USING (SELECT 1 AS i) s ON s.i WHEN MATCHED THEN DELETE",
+            "TYPE_MISMATCH: line 1:41: The MERGE predicate must evaluate to a boolean: actual type integer",
+        ),
+        (
+            SOURCE + "WHEN MATCHED AND s.i THEN DELETE",
+            "TYPE_MISMATCH: line 1:79: WHERE clause predicate must evaluate to a boolean: actual type integer",
+        ),
+        (
+            SOURCE + "WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (id) VALUES (DATE '2025-01-01')",
+            "TYPE_MISMATCH: line 1:87: MERGE table column types don't match for MERGE case 1, SET expressions: "
+            "Table: [integer], Expressions: [date]",
+        ),
+        (
+            SOURCE + "WHEN MATCHED THEN UPDATE SET nowhere = 1",
+            "COLUMN_NOT_FOUND: line 1:1: Merge column name does not exist in target table: nowhere",
+        ),
+        (
+            SOURCE + "WHEN NOT MATCHED THEN INSERT (id, id) VALUES (1, 2)",
+            "DUPLICATE_COLUMN_NAME: line 1:1: Merge column name is specified more than once: id",
+        ),
+        (
+            SOURCE + "WHEN NOT MATCHED THEN INSERT (id) VALUES (s.i, s.w)",
+            "GENERIC_INTERNAL_ERROR: Number of merge columns (1) isn't equal to number of expressions (2)",
+        ),
+        (
+            "INSERT INTO t (id, nowhere) VALUES (1, 2)",
+            "COLUMN_NOT_FOUND: Insert column name does not exist in target table: nowhere",
+        ),
+        (
+            "INSERT INTO t (id, id) VALUES (1, 2)",
+            "DUPLICATE_COLUMN_NAME: Insert column name is specified more than once: id",
+        ),
+        (
+            "INSERT INTO t (id) VALUES (true)",
+            "TYPE_MISMATCH: Insert query has mismatched column types: Table: [integer], Query: [boolean]",
+        ),
+        (
+            "DELETE FROM t WHERE id",
+            "TYPE_MISMATCH: line 1:21: WHERE clause must evaluate to a boolean: actual type integer",
         ),
     ],
 )
-def test_changes_that_do_not_fit_the_table_are_refused(
-    execute: Run, table: str, sql: str, message: str
+def test_changes_that_do_not_fit_the_table_are_refused_in_trinos_words(
+    execute: Run, rows: Run, table: str, sql: str, message: str
 ) -> None:
-    with pytest.raises(QueryError, match=message):
+    with pytest.raises(QueryError) as caught:
         execute(sql)
+    assert str(caught.value) == message
+    assert rows("SELECT count(*) FROM t") == [(5,)]
+
+
+def test_parameters_stand_for_whole_values(execute: Run, rows: Run, table: str) -> None:
+    execute("UPDATE t SET name = ? WHERE id = ?", execution_parameters=("'new'", "1"))
+    merge = """MERGE INTO t USING (SELECT ? AS i) s ON t.id = s.i WHEN MATCHED THEN UPDATE SET name = ?
+               WHEN NOT MATCHED THEN INSERT (id, name) VALUES (?, ?)"""
+    execute(merge, execution_parameters=("2", "'merged'", "7", "'never'"))
+    execute(merge, execution_parameters=("9", "'never'", "9", "'added'"))
+    assert rows("SELECT id, name FROM t WHERE id IN (1, 2, 9) ORDER BY id") == [
+        (1, "new"),
+        (2, "merged"),
+        (9, "added"),
+    ]
 
 
 MERGE = """MERGE INTO t USING (SELECT * FROM (VALUES
