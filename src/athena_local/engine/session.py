@@ -54,6 +54,10 @@ class Session:
         self.files = S3FileSystem(context.objects, context.statistics)
         self.names: dict[str, str] = {}  # local file -> the object it is a copy of, for errors
         self.without_rows = False
+        # those being translated, outermost first: one that is met again is recursive
+        self.open_views: list[str] = []
+        self.replaced_view: str | None = None  # that CREATE OR REPLACE VIEW is making
+        self._provided: set[str] = set()
         self._closed = False
         self._on_close: list[Callable[[], None]] = []
         self._grant: Grant | None = None
@@ -157,15 +161,25 @@ class Session:
 
     # running
 
-    def translate(self, query: exp.Expression) -> Translated:
-        """Return an Athena query (a sqlglot tree) as DuckDB SQL, every table replaced by its scan."""
+    def translate(self, query: exp.Expression, *, shown: bool = False) -> Translated:
+        """Return an Athena query (a sqlglot tree) as DuckDB SQL, every table replaced by its scan.
+
+        `shown`: for a result that is looked at; otherwise for rows that are stored.
+        """
         from athena_local.sql.translate import translate
 
-        return translate(self, query)
+        return translate(self, query, shown=shown)
+
+    def provide(self, sql: str) -> None:
+        """Make the functions known that generated SQL calls and DuckDB has not."""
+        from athena_local.sql.functions.native import provide
+
+        provide(self.connection, sql, self._provided)
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run generated SQL; the connection holds the result. DuckDB's errors become QueryErrors."""
         self.check_cancelled()
+        self.provide(sql)
         try:
             return self.connection.execute(sql, parameters) if parameters else self.connection.execute(sql)
         except duckdb.Error as error:
@@ -174,6 +188,7 @@ class Session:
     def bind(self, sql: str) -> duckdb.DuckDBPyRelation:
         """Return generated SQL as a relation whose columns and types are known and which has not run."""
         self.check_cancelled()
+        self.provide(sql)
         try:
             return self.connection.sql(sql)
         except duckdb.Error as error:
@@ -194,6 +209,7 @@ class Session:
     def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the result as Arrow batches; errors during the stream are QueryErrors too."""
         self.check_cancelled()
+        self.provide(sql)
         reader = None
         while True:
             try:

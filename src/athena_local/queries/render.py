@@ -1,14 +1,14 @@
 """Arrow values as the text Athena puts in result files and in GetQueryResults.
 
-Columns of scalars are rendered whole, by Arrow's own casts where those agree with Trino; doubles (Java's
-`Double.toString`) and nested values go one by one.
+Columns of scalars are rendered whole, by Arrow's own casts where those agree with Trino; doubles (Java's `Double.toString`)
+and nested values go one by one. What Arrow's type does not tell (digits of a second, padding, which zone) the column's own
+type does.
 """
 
 from __future__ import annotations
 
 import datetime
-import decimal
-import math
+import ipaddress
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from athena_local.context import ResultColumn
+from athena_local.types import AthenaType
+from athena_local.types.text import (
+    day_interval,
+    java_double,
+    java_real,
+    month_interval,
+    time_with_zone,
+)
 
-# Double.toString: plain notation from 10^-3 up to 10^7, computerized scientific notation outside
-JAVA_PLAIN_FROM_EXPONENT, JAVA_PLAIN_TO_EXPONENT = -3, 7
 DEFAULT_FRACTION_DIGITS = 3  # timestamp(3), what `timestamp` means to Trino
+_UNITS = {3: "ms", 6: "us", 9: "ns"}
+_MAPPED_IPV4 = bytes(10) + b"\xff\xff"
+Show = Callable[[Any], str]
 
 
 def render_column(array: pa.Array, column: ResultColumn) -> pa.Array:
@@ -28,40 +37,57 @@ def render_column(array: pa.Array, column: ResultColumn) -> pa.Array:
     if pa.types.is_dictionary(kind):
         array = array.dictionary_decode()
         kind = array.type
-    if pa.types.is_string(kind):
-        return array
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return array.cast(pa.string())
+    shape = column.kind
+    if shape is None or shape.base not in {"char", "time with time zone"}:
+        if pa.types.is_string(kind):
+            return array
+        if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+            return array.cast(pa.string())
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date32(kind):
         return array.cast(pa.string())
-    if pa.types.is_timestamp(kind):
+    if pa.types.is_timestamp(kind) and _fraction_digits(column) in _UNITS:
         return _render_timestamps(array, column)
-    scalar = _scalar_renderer(kind, _fraction_digits(column))
-    return pa.array([None if value is None else scalar(value) for value in array.to_pylist()], pa.string())
+    show = _renderer(kind, shape, _fraction_digits(column))
+    return pa.array([None if value is None else show(value) for value in _values(array)], pa.string())
+
+
+def _values(array: pa.Array) -> list[Any]:
+    """Return Python's values. Nanoseconds are no datetime's to hold: they come as text."""
+    if pa.types.is_timestamp(array.type) and array.type.unit == "ns":
+        texts: list[Any] = array.cast(pa.string()).to_pylist()
+        return texts
+    values: list[Any] = array.to_pylist()
+    return values
 
 
 def _fraction_digits(column: ResultColumn) -> int:
     is_temporal = column.type.startswith(("time", "timestamp"))
+    if is_temporal and column.kind is not None and column.kind.precision is not None:
+        return column.kind.precision
     return column.precision if is_temporal and column.precision else DEFAULT_FRACTION_DIGITS
 
 
 def _render_timestamps(array: pa.Array, column: ResultColumn) -> pa.Array:
     """`2025-01-01 10:00:00.000`, with the zone's name after it where the type has one."""
-    unit = {3: "ms", 6: "us", 9: "ns"}.get(_fraction_digits(column), "ms")
+    unit = _UNITS[_fraction_digits(column)]
     zone = array.type.tz
     local = pc.local_timestamp(array) if zone else array
     text = local.cast(pa.timestamp(unit), safe=False).cast(pa.string())
     return pc.binary_join_element_wise(text, pa.scalar(zone), " ") if zone else text
 
 
-def _scalar_renderer(kind: pa.DataType, digits: int) -> Callable[[Any], str]:
+def _renderer(kind: pa.DataType, shape: AthenaType | None, digits: int) -> Show:
     """Return what renders one non-NULL Python value (as `to_pylist` gives it) of an Arrow type."""
+    if shape is not None:
+        own = _by_shape(kind, shape)
+        if own is not None:
+            return own
     if pa.types.is_boolean(kind):
         return lambda value: "true" if value else "false"
     if pa.types.is_float32(kind):
-        return _render_real
+        return java_real
     if pa.types.is_floating(kind):
-        return render_double
+        return java_double
     if pa.types.is_decimal(kind):
         return lambda value: format(value, "f")
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
@@ -71,84 +97,90 @@ def _scalar_renderer(kind: pa.DataType, digits: int) -> Callable[[Any], str]:
     if pa.types.is_time(kind):
         return lambda value: _render_time(value, digits)
     if pa.types.is_duration(kind):
-        return _render_duration
+        return lambda value: day_interval(value // datetime.timedelta(milliseconds=1))
     if pa.types.is_interval(kind):
         return _render_interval
+    return _nested_renderer(kind, shape, digits)
+
+
+def _by_shape(kind: pa.DataType, shape: AthenaType) -> Show | None:
+    """Return what renders a type that Arrow's does not tell apart."""
+    digits = shape.precision if shape.precision is not None else DEFAULT_FRACTION_DIGITS
+    if shape.base == "char":
+        width = shape.precision or 1
+        return lambda value: str(value).ljust(width)
+    if shape.base == "ipaddress":
+        return _render_address
+    if shape.base == "time with time zone":
+        return lambda value: time_with_zone(str(value), digits)
+    if shape.base == "interval year to month":
+        return lambda value: month_interval(value.months)
+    if shape.base == "interval day to second" and pa.types.is_interval(kind):
+        return lambda value: day_interval(value.days * 86_400_000 + value.nanoseconds // 1_000_000)
+    if shape.zone_by_row and pa.types.is_struct(kind) and shape.is_zoned:
+        from athena_local.sql.zones import tzinfo
+
+        def zoned(value: Any) -> str:
+            local = value["instant"].astimezone(tzinfo(value["zone"])).replace(tzinfo=None)
+            return f"{_render_datetime(local, digits)} {value['zone']}"
+
+        return zoned
+    if shape.base in {"timestamp", "timestamp with time zone"} and pa.types.is_timestamp(kind):
+        return lambda value: _render_datetime(value, digits)
+    if shape.base == "time" and pa.types.is_time(kind):
+        return lambda value: _render_time(value, digits)
+    return None
+
+
+def _nested_renderer(kind: pa.DataType, shape: AthenaType | None, digits: int) -> Show:
+    inner: list[AthenaType | None] = (
+        [field for _, field in shape.fields]
+        if shape is not None and shape.fields
+        else [None] * kind.num_fields
+    )
     if pa.types.is_map(kind):
-        key, item = _nested(kind.key_type, digits), _nested(kind.item_type, digits)
+        key, item = _nullable(kind.key_type, inner[0], digits), _nullable(kind.item_type, inner[-1], digits)
         return lambda pairs: "{" + ", ".join(f"{key(one)}={item(other)}" for one, other in pairs) + "}"
     if pa.types.is_struct(kind):
-        fields = [(field.name, _nested(field.type, digits)) for field in kind]
+        if len(inner) != kind.num_fields:
+            inner = [None] * kind.num_fields
+        fields = [
+            (field.name, _nullable(field.type, form, digits)) for field, form in zip(kind, inner, strict=True)
+        ]
         return lambda row: "{" + ", ".join(f"{name}={show(row[name])}" for name, show in fields) + "}"
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        element = _nested(kind.value_type, digits)
+        element = _nullable(kind.value_type, inner[0], digits)
         return lambda values: "[" + ", ".join(element(value) for value in values) + "]"
     return str
 
 
-def _nested(kind: pa.DataType, digits: int) -> Callable[[Any], str]:
-    show = _scalar_renderer(kind, digits)
+def _nullable(kind: pa.DataType, shape: AthenaType | None, digits: int) -> Show:
+    show = _renderer(kind, shape, digits)
     return lambda value: "null" if value is None else show(value)
 
 
-def render_double(value: float) -> str:
-    """Return Java's Double.toString: the shortest digits that read back as the same double."""
-    return _java_notation(repr(float(value))) if math.isfinite(value) else _not_finite(value)
-
-
-def _render_real(value: float) -> str:
-    if not math.isfinite(value):
-        return _not_finite(value)
-    import numpy as np
-
-    return _java_notation(str(np.format_float_scientific(np.float32(value), unique=True)))
-
-
-def _not_finite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
-def _java_notation(text: str) -> str:
-    parts = decimal.Decimal(text).as_tuple()
-    digits = "".join(map(str, parts.digits))
-    sign = "-" if parts.sign else ""
-    if not digits.strip("0"):
-        return f"{sign}0.0"
-    exponent = int(parts.exponent) + len(digits) - 1  # of the first digit
-    digits = digits.rstrip("0") or "0"
-    if not JAVA_PLAIN_FROM_EXPONENT <= exponent < JAVA_PLAIN_TO_EXPONENT:
-        return f"{sign}{digits[0]}.{digits[1:] or '0'}E{exponent}"
-    if exponent < 0:
-        return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
-    whole = digits[: exponent + 1].ljust(exponent + 1, "0")
-    return f"{sign}{whole}.{digits[exponent + 1 :] or '0'}"
-
-
-def _render_datetime(value: datetime.datetime, digits: int) -> str:
-    text = value.strftime("%Y-%m-%d %H:%M:%S.") + f"{value.microsecond:06}"[:digits].ljust(digits, "0")
-    return f"{text.rjust(20 + digits, '0')} {value.tzinfo}" if value.tzinfo else text.rjust(20 + digits, "0")
+def _render_datetime(value: datetime.datetime | str, digits: int) -> str:
+    if isinstance(value, str):  # nanoseconds
+        whole, _, fraction = value.partition(".")
+        return whole + (f".{fraction[:digits].ljust(digits, '0')}" if digits else "")
+    text = value.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
+    text += f".{value.microsecond:06}"[: digits + 1].ljust(digits + 1, "0") if digits else ""
+    return f"{text} {value.tzinfo}" if value.tzinfo else text
 
 
 def _render_time(value: datetime.time, digits: int) -> str:
-    return value.strftime("%H:%M:%S.") + f"{value.microsecond:06}"[:digits].ljust(digits, "0")
+    fraction = f".{value.microsecond:06}"[: digits + 1].ljust(digits + 1, "0") if digits else ""
+    return value.strftime("%H:%M:%S") + fraction
 
 
-def _render_duration(value: datetime.timedelta) -> str:
-    """An interval day to second: `2 03:04:05.678`."""
-    total = value // datetime.timedelta(milliseconds=1)
-    sign, total = ("-" if total < 0 else ""), abs(total)
-    days, rest = divmod(total, 86_400_000)
-    hours, rest = divmod(rest, 3_600_000)
-    minutes, rest = divmod(rest, 60_000)
-    seconds, millis = divmod(rest, 1000)
-    return f"{sign}{days} {hours:02}:{minutes:02}:{seconds:02}.{millis:03}"
+def _render_address(value: bytes) -> str:
+    if value[:12] == _MAPPED_IPV4:
+        return str(ipaddress.IPv4Address(value[12:]))
+    return str(ipaddress.IPv6Address(value))
 
 
 def _render_interval(value: Any) -> str:
     """An Arrow month-day-nano interval: `1-2` when it has months, else as day to second."""
     if value.months:
-        years, months = divmod(abs(value.months), 12)
-        return f"{'-' if value.months < 0 else ''}{years}-{months}"
-    return _render_duration(datetime.timedelta(days=value.days, microseconds=value.nanoseconds // 1000))
+        return month_interval(value.months)
+    return day_interval(value.days * 86_400_000 + value.nanoseconds // 1_000_000)

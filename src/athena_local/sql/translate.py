@@ -10,13 +10,14 @@ generate   here: DuckDB's text, its columns cast to the types Athena gives them
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from sqlglot import exp
 
 from athena_local.errors import QueryError
-from athena_local.sql.dialect import DuckDBText
+from athena_local.sql.casts import converted
+from athena_local.sql.dialect import DuckDBText, Text
 from athena_local.sql.queries import Queries
 from athena_local.sql.scope import Scope, position_of
 from athena_local.types import AthenaType, Column, from_duckdb, quote
@@ -28,13 +29,17 @@ Type = AthenaType | None
 _INTEGER_RESULTS = {"hugeint", "uhugeint"}
 
 
-def translate(session: Session, query: exp.Expression) -> Translated:
-    """Return DuckDB's SQL of an Athena query, with its columns' names and types."""
+def translate(session: Session, query: exp.Expression, *, shown: bool = False) -> Translated:
+    """Return DuckDB's SQL of an Athena query, with its columns' names and types.
+
+    `shown`: the rows are a result to look at, so a zoned time keeps its zone; otherwise they go into a table, in UTC.
+    """
     from athena_local.engine.session import Translated
 
     queries = Queries(session)
     tree, outputs = queries.query(query, Scope(), {})
     sql = tree.sql(dialect=DuckDBText)
+    session.provide(sql)
     try:
         bound = session.connection.sql(sql)
         kinds = list(bound.types) if bound is not None else []
@@ -42,22 +47,35 @@ def translate(session: Session, query: exp.Expression) -> Translated:
         raise _placed(session.error(error), query) from error
     columns, casts, changed = [], [], False
     for output, kind in zip(outputs, kinds, strict=True):
-        actual = from_duckdb(kind)
-        wanted = output.type if output.type is not None and output.type.base != "unknown" else actual
-        columns.append(Column(output.name, wanted))
-        differs = wanted.duckdb() != str(kind).replace('"NULL"', "NULL") and wanted.base not in {
-            "unknown",
-            "json",
-        }
-        differs = differs and not _same_duckdb_type(wanted, actual, str(kind.id))
-        changed = changed or differs
+        wanted = (
+            output.type if output.type is not None and output.type.base != "unknown" else from_duckdb(kind)
+        )
         reference = quote(output.ref)
-        casts.append(f"CAST({reference} AS {wanted.duckdb()}) AS {reference}" if differs else reference)
+        made = _final(reference, wanted, kind, shown=shown)
+        columns.append(Column(output.name, wanted if shown else wanted.stored()))
+        changed = changed or made != reference
+        casts.append(f"{made} AS {reference}" if made != reference else reference)
     if changed:
         sql = f"SELECT {', '.join(casts)} FROM ({sql})"
         if isinstance(tree, exp.Query) and tree.args.get("order"):
             sql = _ordered_outside(tree, casts)
+    session.provide(sql)
     return Translated(sql, columns)
+
+
+def _final(reference: str, wanted: AthenaType, kind: Any, *, shown: bool) -> str:
+    """Return a result column in the DuckDB type that its Athena type has."""
+    if wanted.base == "time with time zone" and shown:  # Arrow would lose the offset
+        return f"CAST({reference} AS VARCHAR)"
+    if wanted.zone_by_row and not shown:
+        made = converted(Text(this=reference), wanted, wanted.stored())
+        return made.sql(dialect=DuckDBText)
+    if wanted.zone_by_row or wanted.base in {"unknown", "json"}:
+        return reference
+    actual = from_duckdb(kind)
+    if wanted.duckdb() == str(kind) or _same_duckdb_type(wanted, actual, str(kind.id)):
+        return reference
+    return f"CAST({reference} AS {wanted.duckdb()})"
 
 
 def _placed(error: Exception, query: exp.Expression) -> Exception:

@@ -46,6 +46,25 @@ def to_arrow(kind: m.AthenaType) -> pa.DataType:
     return pa.string()
 
 
+def arrow_in_zone(arrow: pa.DataType, kind: m.AthenaType) -> pa.DataType:
+    """Return the Arrow type with each timestamp's zone as the Athena type names it; only the label differs."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(arrow) and arrow.tz and kind.is_zoned and kind.zone not in {None, m.BY_ROW}:
+        return pa.timestamp(arrow.unit, tz=kind.zone)
+    if kind.base == "array" and pa.types.is_list(arrow):
+        return pa.list_(arrow.value_field.with_type(arrow_in_zone(arrow.value_type, kind.element)))
+    if kind.base == "map" and pa.types.is_map(arrow):
+        return pa.map_(
+            arrow.key_field.with_type(arrow_in_zone(arrow.key_type, kind.key)),
+            arrow.item_field.with_type(arrow_in_zone(arrow.item_type, kind.value)),
+        )
+    if kind.base == "row" and pa.types.is_struct(arrow) and len(kind.fields) == arrow.num_fields:
+        pairs = zip(arrow, kind.fields, strict=True)
+        return pa.struct([field.with_type(arrow_in_zone(field.type, inner)) for field, (_, inner) in pairs])
+    return arrow
+
+
 def to_iceberg(kind: m.AthenaType, next_id: Callable[[], int]) -> Any:
     from pyiceberg import types as ice
 

@@ -37,7 +37,7 @@ _DUCKDB_NAMES = {
     "time with time zone": "TIMETZ",
     "ipaddress": "BLOB",
     "char": "VARCHAR",
-    "unknown": "NULL",
+    "unknown": '"NULL"',
     "interval day to second": "INTERVAL",
     "interval year to month": "INTERVAL",
 }

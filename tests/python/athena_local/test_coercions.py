@@ -95,12 +95,11 @@ def test_select_expression_has_trinos_value(rows: Rows, expression: str, value: 
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("select array[1] || 'a'", "FUNCTION_NOT_FOUND: .*array.integer., varchar. for function concat"),
+        ("select array[1] || 'a'", "FUNCTION_NOT_FOUND: .*array.integer., varchar.1.. for function concat"),
         ("select array[1] || array['a']", "FUNCTION_NOT_FOUND"),
         ("select 'a' || 1", "FUNCTION_NOT_FOUND"),
         ("select to_milliseconds(1)", "FUNCTION_NOT_FOUND"),
         ("select x'6 8 6'", "SYNTAX_ERROR: line 1:8: Binary literal must contain an even number"),
-        ("select time '12:34:56 -00:30'", "TYPE_NOT_FOUND: .*time.* with time zone"),
         ("select x'zz'", "SYNTAX_ERROR: line 1:8: Binary literal can only contain hexadecimal"),
         ("select * from table(sequence(start => 0))", "MISSING_ARGUMENT: .*STOP"),
         ("select * from table(sequence(0, stop => 3))", "INVALID_ARGUMENTS: .*by name or all"),

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from athena_local.context import ResultColumn, StatementResult
 from athena_local.objects import ObjectStore
 from athena_local.queries import csvtext
-from athena_local.queries.render import render_column, render_double
+from athena_local.queries.render import render_column
+from athena_local.types.text import java_double
 from athena_local.queries.results import ResultStore, Target
 
 UTC = datetime.UTC
@@ -53,12 +54,12 @@ def shown(values: list[Any], kind: pa.DataType, column: ResultColumn | None = No
     ],
 )
 def test_render_double_is_javas(value: float, text: str) -> None:
-    assert render_double(value) == text
+    assert java_double(value) == text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_render_double_reads_back_as_the_same_double(value: float) -> None:
-    assert float(render_double(value)) == value
+    assert float(java_double(value)) == value
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from athena_local.errors import QueryError
-from athena_local.sql.coercion import Type, incomparable
+from athena_local.sql.coercion import Type, coerced, incomparable
 from athena_local.sql.dialect import Text
-from athena_local.sql.expressions.operands import expect_boolean, operand, same_type, shown
+from athena_local.sql.expressions.operands import compared, expect_boolean, same_type, shown
 from athena_local.sql.scope import Scope, Typed, position_of
 
 if TYPE_CHECKING:
@@ -18,25 +18,26 @@ if TYPE_CHECKING:
 
 def case(build: Expressions, node: exp.Case, scope: Scope) -> Typed:
     subject = build.translate(node.this, scope) if node.this is not None else None
-    pieces, nodes, types = ["CASE"], [], []
-    if subject is not None:
-        pieces.append("{0}")
-        nodes.append(operand(subject.node))
+    conditions: list[exp.Expression] = []
+    values: list[tuple[Typed, exp.Expression]] = []
     for branch in node.args["ifs"]:
-        condition, value = build.translate(branch.this, scope), build.translate(branch.args["true"], scope)
+        condition = build.translate(branch.this, scope)
+        values.append((build.translate(branch.args["true"], scope), branch.args["true"]))
         if subject is not None:
             check_subject(subject.type, condition.type, branch.this)
+            left, right = compared(subject, condition)
+            conditions.append(Text(this="({0} = {1})", expressions=[left, right]))
         else:
             expect_boolean(condition, branch.this)
-        pieces.append(f"WHEN {{{len(nodes)}}} THEN {{{len(nodes) + 1}}}")
-        nodes += [condition.node, value.node]
-        types.append((value.type, branch.args["true"]))
+            conditions.append(condition.node)
     if node.args.get("default") is not None:
-        value = build.translate(node.args["default"], scope)
-        pieces.append(f"ELSE {{{len(nodes)}}}")
-        nodes.append(value.node)
-        types.append((value.type, node.args["default"]))
-    kind = same_type(types, "All CASE results")
+        values.append((build.translate(node.args["default"], scope), node.args["default"]))
+    kind = same_type([(value.type, source) for value, source in values], "All CASE results")
+    nodes, pieces = list(conditions), ["CASE"]
+    for index, (value, _) in enumerate(values):
+        word = f"WHEN {{{index}}} THEN" if index < len(conditions) else "ELSE"
+        pieces.append(f"{word} {{{len(nodes)}}}")
+        nodes.append(coerced(value.node, value.type, kind))
     return Typed(Text(this=" ".join([*pieces, "END"]), expressions=nodes), kind)
 
 
@@ -56,5 +57,6 @@ def if_(build: Expressions, node: exp.If, scope: Scope) -> Typed:
         [(part.type, source) for part, source in zip(parts, values, strict=True)],
         "Result types for IF",
     )
+    nodes = [coerced(part.node, part.type, kind) for part in parts]
     text = "CASE WHEN {0} THEN {1} ELSE {2} END" if len(parts) > 1 else "CASE WHEN {0} THEN {1} END"
-    return Typed(Text(this=text, expressions=[condition.node, *(part.node for part in parts)]), kind)
+    return Typed(Text(this=text, expressions=[condition.node, *nodes]), kind)

@@ -26,7 +26,7 @@ from athena_local.sql.expressions import (
     windows,
 )
 from athena_local.sql.scope import Scope, Typed
-from athena_local.types import BOOLEAN, DATE, TIMESTAMP, TIMESTAMP_TZ, UNKNOWN, VARBINARY, VARCHAR
+from athena_local.types import BOOLEAN, DATE, UNKNOWN, VARBINARY, VARCHAR
 
 Handler = Callable[["Expressions", Any, Scope], Typed]
 Subquery = Callable[[exp.Expression, Scope], tuple[exp.Expression, list[Type]]]
@@ -37,12 +37,24 @@ class Expressions:
 
     def __init__(self, subquery: Subquery) -> None:
         self.subquery = subquery
+        self._lambdas = 0
+
+    def fresh_lambda(self) -> int:
+        """Return a number that no lambda of this statement has yet: nested ones must not hide each other's parameters."""
+        self._lambdas += 1
+        return self._lambdas
 
     def translate(self, node: exp.Expression, scope: Scope) -> Typed:
         return _HANDLERS.get(type(node), operands.refuse)(self, node, scope)
 
     def all(self, nodes: Sequence[exp.Expression], scope: Scope) -> list[Typed]:
         return [self.translate(node, scope) for node in nodes]
+
+
+def normal_form(node: exp.Normalize) -> list[exp.Expression]:
+    """NORMALIZE(text, NFD): the form is a bare word to Trino, an argument here."""
+    form = node.args.get("form")
+    return [node.this] if form is None else [node.this, exp.Literal.string(form.name)]
 
 
 _HANDLERS: dict[type, Handler] = {
@@ -82,13 +94,13 @@ _HANDLERS: dict[type, Handler] = {
     exp.Trim: special_forms.trim,
     exp.Substring: special_forms.substring,
     exp.StrPosition: special_forms.position,
-    exp.Normalize: lambda build, node, scope: calls.call(build, "normalize", [node.this], node, scope),
+    exp.Normalize: lambda build, node, scope: calls.call(build, "normalize", normal_form(node), node, scope),
     exp.GroupConcat: windows.listagg,
     exp.CurrentDate: lambda *_: Typed(Text(this="current_date"), DATE),
-    exp.CurrentTimestamp: lambda *_: Typed(Text(this="date_trunc('milliseconds', now())"), TIMESTAMP_TZ),
-    exp.Localtimestamp: lambda *_: Typed(
-        Text(this="CAST(date_trunc('milliseconds', now()) AS TIMESTAMP)"), TIMESTAMP
-    ),
+    exp.CurrentTimestamp: special_forms.now,
+    exp.Localtimestamp: special_forms.now,
+    exp.CurrentTime: special_forms.now,
+    exp.Localtime: special_forms.now,
     exp.CurrentUser: lambda *_: Typed(Text(this="'athena'"), VARCHAR),
     exp.HexString: lambda _build, node, _scope: Typed(Text(this=f"unhex('{node.this}')"), VARBINARY),
     exp.ParseJSON: lambda build, node, scope: calls.call(build, "json_parse", [node.this], node, scope),
@@ -97,8 +109,6 @@ _HANDLERS: dict[type, Handler] = {
     ),
     exp.Window: windows.over,
     exp.Filter: windows.filter_,
-    exp.Distinct: windows.distinct,
-    exp.Order: windows.ordered_argument,
     exp.Star: lambda *_: Typed(exp.Star(), None),
     exp.WithinGroup: operands.refuse,
     exp.IgnoreNulls: windows.null_treatment,

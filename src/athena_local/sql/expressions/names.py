@@ -10,9 +10,6 @@ from athena_local.errors import QueryError
 from athena_local.sql.dialect import Text
 from athena_local.sql.expressions.operands import refuse
 from athena_local.sql.scope import Scope, Typed, position_of
-from athena_local.types import (
-    quote,
-)
 
 if TYPE_CHECKING:
     from athena_local.sql.expressions.dispatch import Expressions
@@ -24,7 +21,7 @@ def column(build: Expressions, node: exp.Column, scope: Scope) -> Typed:
     if isinstance(node.this, exp.Star):
         return refuse(build, node, scope)
     if len(parts) > 1:
-        relation = scope.relation(parts[-2]) if len(parts) <= 3 else None
+        relation = scope.relation(parts[-2], parts[:-2]) if len(parts) <= 4 else None
         if relation is not None:
             found = relation.find(parts[-1])
             if len(found) == 1:
@@ -35,15 +32,22 @@ def column(build: Expressions, node: exp.Column, scope: Scope) -> Typed:
     return bare_name(parts[0], scope, position)
 
 
+def unresolved(name: str, position: Any) -> QueryError:
+    """Return Athena's refusal of a name: Trino's, with what may be the reason in a lake with permissions."""
+    text = f"Column '{name}' cannot be resolved or requester is not authorized to access requested resources"
+    return QueryError("COLUMN_NOT_FOUND", text, position=position)
+
+
 def bare_name(name: str, scope: Scope, position: Any) -> Typed:
     if name.lower() in scope.lambdas:
-        return Typed(Text(this=quote(name.lower())), scope.lambdas[name.lower()])
+        parameter = scope.lambdas[name.lower()]
+        return Typed(parameter.node.copy(), parameter.type)
     found = scope.bare(name, position)
     if found is None:
         if name.lower() in scope.overlay:
             node, kind = scope.overlay[name.lower()]
             return Typed(node.copy(), kind)
-        raise QueryError("COLUMN_NOT_FOUND", f"Column '{name}' cannot be resolved", position=position)
+        raise unresolved(name, position)
     relation, output = found
     return Typed(_reference(relation.alias if relation else None, output.ref), output.type)
 
@@ -57,9 +61,7 @@ def fields(parts: list[str], scope: Scope, position: Any) -> Typed:
         base = Typed(_reference(relation.alias, output.ref), output.type)
         rest = parts[2:]
     else:
-        missing = QueryError(
-            "COLUMN_NOT_FOUND", f"Column '{'.'.join(parts)}' cannot be resolved", position=position
-        )
+        missing = unresolved(".".join(parts), position)
         if scope.bare(parts[0], position) is None and parts[0].lower() not in scope.lambdas:
             raise missing
         base = bare_name(parts[0], scope, position)
@@ -93,13 +95,8 @@ def _field(base: Typed, name: str, position: Any) -> Typed:
         for index, (field, kind) in enumerate(base.type.fields):
             if field.lower() == name.lower():
                 return Typed(extract_field(base.node, field, index), kind)
-    text = (
-        f"Column '{name}' cannot be resolved"
-        if base.type.base == "row"
-        else f"Expression is not of type ROW: {base.type}"
-    )
-    code = "COLUMN_NOT_FOUND" if base.type.base == "row" else "TYPE_MISMATCH"
-    raise QueryError(code, text, position=position)
+        raise unresolved(name, position)
+    raise QueryError("TYPE_MISMATCH", f"Expression is not of type ROW: {base.type}", position=position)
 
 
 def extract_field(node: exp.Expression, name: str, index: int | None) -> exp.Expression:

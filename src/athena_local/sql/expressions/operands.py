@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from athena_local.errors import QueryError
-from athena_local.sql.coercion import Type, common_type, family
+from athena_local.sql.coercion import Type, coerced, common_type, family
 from athena_local.sql.dialect import AthenaSQL, Text
 from athena_local.sql.scope import Scope, Typed, position_of
-from athena_local.types import (
-    UNKNOWN,
-)
+from athena_local.sql.zones import instant
+from athena_local.types import BY_ROW, UNKNOWN
 
 if TYPE_CHECKING:
     from athena_local.sql.expressions.dispatch import Expressions
@@ -31,6 +30,25 @@ def operand(node: exp.Expression) -> exp.Expression:
         if text.startswith(("CASE", "DISTINCT")) or " OVER " in text or " FILTER " in text:
             return Text(this="({0})", expressions=[node])
     return node
+
+
+def compared(left: Typed, right: Typed) -> tuple[exp.Expression, exp.Expression]:
+    """Return two operands as they compare: zoned times by instant, CHAR without its padding, times in one type."""
+    kind = common_type(left.type, right.type)
+    return compared_as(left, kind), compared_as(right, kind)
+
+
+def compared_as(part: Typed, kind: Type) -> exp.Expression:
+    if kind is None or part.type is None or kind.base == "unknown":
+        return operand(part.node)
+    if kind.is_zoned:
+        node, given = coerced(part.node, part.type, kind), kind if kind.zone == BY_ROW else part.type
+        return instant(node, given) if given.is_zoned else operand(node)
+    if kind.base == "char":
+        return Text(this="rtrim({0}, ' ')", expressions=[part.node])
+    if kind.base == "time with time zone" and part.type.base == "time":
+        return Text(this="CAST(CAST({0} AS VARCHAR) || '+00' AS TIMETZ)", expressions=[part.node])
+    return operand(part.node)
 
 
 def expect_boolean(part: Typed, source: exp.Expression) -> None:

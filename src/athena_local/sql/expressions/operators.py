@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from athena_local.engine.errors import raising
 from athena_local.errors import QueryError
-from athena_local.sql.coercion import TIME_FAMILY, Type, as_decimal, common_type, incomparable
+from athena_local.sql.coercion import Type, coerced, common_type, incomparable
 from athena_local.sql.dialect import Text
-from athena_local.sql.expressions.operands import expect_boolean, operand, shown
-from athena_local.sql.functions import DAY_TO_SECOND
+from athena_local.sql.expressions import numbers, times
+from athena_local.sql.expressions.operands import compared, expect_boolean, operand, shown
 from athena_local.sql.places import operator_position
 from athena_local.sql.scope import Scope, Typed, position_of
 from athena_local.types import (
     BOOLEAN,
-    DATE,
     UNKNOWN,
     VARCHAR,
     AthenaType,
@@ -61,6 +59,11 @@ def not_(build: Expressions, node: exp.Not, scope: Scope) -> Typed:
 
 def negative(build: Expressions, node: exp.Neg, scope: Scope) -> Typed:
     inner = build.translate(node.this, scope)
+    if inner.type is not None and not (
+        inner.type.is_numeric or inner.type.base.startswith(("interval", "unknown"))
+    ):
+        text = f"Cannot negate {inner.type}"
+        raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
     return Typed(Text(this="(-{0})", expressions=[operand(inner.node)]), inner.type)
 
 
@@ -68,8 +71,7 @@ def compare(build: Expressions, node: Any, scope: Scope) -> Typed:
     left, right = build.translate(node.this, scope), build.translate(node.expression, scope)
     sign = COMPARISONS[type(node)]
     check_comparable(left.type, right.type, _CHECKED_AS.get(sign, sign), node)
-    text = f"({{0}} {sign} {{1}})"
-    return Typed(Text(this=text, expressions=[operand(left.node), operand(right.node)]), BOOLEAN)
+    return Typed(Text(this=f"({{0}} {sign} {{1}})", expressions=[*compared(left, right)]), BOOLEAN)
 
 
 def check_comparable(left: Type, right: Type, sign: str, node: Any) -> None:
@@ -84,34 +86,22 @@ def check_comparable(left: Type, right: Type, sign: str, node: Any) -> None:
 def arithmetic(build: Expressions, node: Any, scope: Scope) -> Typed:
     left, right = build.translate(node.this, scope), build.translate(node.expression, scope)
     sign = ARITHMETIC[type(node)]
-    kind = arithmetic_type(left.type, right.type, sign, node)
-    operands = [operand(left.node), operand(right.node)]
-    return Typed(Text(this=_arithmetic_text(left.type, right.type, sign, kind), expressions=operands), kind)
-
-
-def arithmetic_type(left: Type, right: Type, sign: str, node: Any) -> Type:
-    if left is None or right is None:
-        return None
-    bases = {left.base, right.base}
-    if left.is_numeric and right.is_numeric:
-        common = common_type(left, right)
-        if common is not None and common.base == "decimal":
-            return _decimal_result(as_decimal(left), as_decimal(right), sign)
-        return common
-    if "unknown" in bases:
-        return right if left.base == "unknown" else left
-    interval = next((kind for kind in (left, right) if kind.base.startswith("interval")), None)
-    if interval is not None and sign in "+-":
-        other = right if left is interval else left
-        if other.base in TIME_FAMILY | {"time"} or other.base == interval.base:
-            return other
-    if interval is not None and sign in "*/" and any(kind.is_numeric for kind in (left, right)):
-        return interval
-    if sign == "-" and bases <= TIME_FAMILY:
-        return DAY_TO_SECOND
+    if left.type is None or right.type is None:
+        nodes = [operand(left.node), operand(right.node)]
+        return Typed(Text(this=f"({{0}} {sign} {{1}})", expressions=nodes), None)
+    if left.type.is_numeric and right.type.is_numeric:
+        return numbers.combined(left, right, sign)
+    found = times.combined(left, right, sign)
+    if found is not None:
+        return found
+    if UNKNOWN in {left.type, right.type} and (
+        left.type.is_numeric or right.type.is_numeric or left.type == right.type
+    ):
+        kind = right.type if left.type == UNKNOWN else left.type
+        return Typed(Text(this=f"CAST(NULL AS {kind.duckdb()})" if kind != UNKNOWN else "NULL"), kind)
     raise QueryError(
         "TYPE_MISMATCH",
-        f"Cannot apply operator: {shown(left, node.this)} {sign} {shown(right, node.expression)}",
+        f"Cannot apply operator: {shown(left.type, node.this)} {sign} {shown(right.type, node.expression)}",
         position=operator_position(node),
     )
 
@@ -133,9 +123,10 @@ def concatenation(build: Expressions, node: exp.DPipe, scope: Scope) -> Typed:
     result = (
         None if len(types) < len(parts) else next((kind for kind in types if kind.base != "unknown"), UNKNOWN)
     )
-    if result is not None and result.base in {"varchar", "char"}:
+    if result is not None and result.is_text:
         result = VARCHAR
-    return Typed(Text(this=f"({text})", expressions=[operand(part.node) for part in parts]), result)
+    nodes = [operand(coerced(part.node, part.type, result)) for part in parts]
+    return Typed(Text(this=f"({text})", expressions=nodes), result)
 
 
 def _array_concatenation(parts: list[Typed], node: exp.DPipe) -> Typed:
@@ -181,34 +172,3 @@ def _no_concatenation(types: list[Type], node: exp.DPipe) -> QueryError:
     shown = ", ".join(str(kind) if kind else "unknown" for kind in types)
     text = f"Unexpected parameters ({shown}) for function concat. Expected: concat(varchar, varchar)"
     return QueryError("FUNCTION_NOT_FOUND", text, position=position_of(node))
-
-
-def _decimal_result(left: AthenaType, right: AthenaType, sign: str) -> AthenaType:
-    p1, s1, p2, s2 = left.precision or 38, left.scale or 0, right.precision or 38, right.scale or 0
-    if sign == "*":
-        return AthenaType("decimal", min(38, p1 + p2), min(38, s1 + s2))
-    if sign == "/":
-        scale = max(s1, s2)
-        return AthenaType("decimal", min(38, p1 + s2 + max(s2 - s1, 0)), scale)
-    if sign == "%":
-        return AthenaType("decimal", min(p2 - s2, p1 - s1) + max(s1, s2), max(s1, s2))
-    scale = max(s1, s2)
-    return AthenaType("decimal", min(38, max(p1 - s1, p2 - s2) + scale + 1), scale)
-
-
-def _arithmetic_text(left: Type, right: Type, sign: str, kind: Type) -> str:
-    if left is None or right is None or kind is None:
-        return f"({{0}} {sign} {{1}})"
-    zero = "error('" + raising("DIVISION_BY_ZERO", "Division by zero") + "')"
-    if kind.base == "decimal" and sign in "/%" and left.is_numeric and right.is_numeric:
-        divided = f"CAST({{0}} AS DOUBLE) {sign} CAST({{1}} AS DOUBLE)" if sign == "/" else "{0} % {1}"
-        return f"CASE WHEN {{1}} = 0 THEN {zero} ELSE CAST({divided} AS {kind.duckdb()}) END"
-    if sign == "/" and kind.is_integer:
-        return "({0} // {1})"
-    if left == right == DATE:
-        return "to_days(CAST({0} - {1} AS INTEGER))"
-    if kind == DATE:
-        return f"CAST(({{0}} {sign} {{1}}) AS DATE)"
-    if kind.base == "decimal":
-        return f"CAST(({{0}} {sign} {{1}}) AS {kind.duckdb()})"
-    return f"({{0}} {sign} {{1}})"

@@ -55,8 +55,8 @@ def in_(build: Expressions, node: exp.In, scope: Scope) -> Typed:
                 node,
                 "value and result of subquery must be of the same type for IN expression",
             )
-        for kind in (value.type, *types):
-            refuse_by_row(kind, "IN (subquery)", position_of(node))
+        for side in (value.type, *types):
+            refuse_by_row(side, "IN (subquery)", position_of(node))
         return Typed(Text(this="({0} IN ({1}))", expressions=[operand(value.node), tree]), BOOLEAN)
     items = build.all(node.expressions, scope)
     types = [value.type, *(item.type for item in items)]

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from athena_local.sql.functions.signatures import Function, common, first, scalar
-from athena_local.types import (
-    VARCHAR,
-)
+from athena_local.sql.dialect import Text
+from athena_local.sql.functions.signatures import Call, Function, scalar, table
+from athena_local.sql.scope import Typed
+from athena_local.types import AthenaType
 
-FUNCTIONS: dict[str, Function] = {
-    "coalesce": scalar("coalesce({*})", common, 2, None),
-    "nullif": scalar("nullif({0}, {1})", first, 2),
-    "try": scalar("TRY({0})", first),
-    "greatest": scalar("CASE WHEN {null} THEN NULL ELSE greatest({*}) END", common, 1, None),
-    "least": scalar("CASE WHEN {null} THEN NULL ELSE least({*}) END", common, 1, None),
-    "typeof": scalar("typeof({0})", VARCHAR),
-}
+_NULLS = "CASE WHEN {null} THEN NULL ELSE {name}({*}) END"
+
+
+def _typeof(call: Call) -> str | Typed:
+    kind = call.types[0]
+    if kind is None:
+        return "lower(typeof({0}))"
+    text = kind.trino().replace("'", "''")
+    return Typed(Text(this=f"'{text}'"), AthenaType("varchar", len(kind.trino())))
+
+
+FUNCTIONS: dict[str, Function] = table(
+    {
+        "coalesce": scalar("T, T... -> T", "coalesce({*})"),
+        "nullif": scalar("T, U -> T", "nullif({0}, {1})"),
+        "try": scalar("T -> T", "TRY({0})"),
+        "greatest": scalar("T... -> T", _NULLS.replace("{name}", "greatest")),
+        "least": scalar("T... -> T", _NULLS.replace("{name}", "least")),
+        "typeof": scalar("T -> varchar", _typeof),
+    },
+    orderable="greatest least",
+)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from athena_local.sql.functions.signatures import Function, first, windowed
-from athena_local.types import (
-    BIGINT,
-    DOUBLE,
-)
+from athena_local.sql.functions.signatures import Function, table, windowed
 
-FUNCTIONS: dict[str, Function] = {
-    "row_number": windowed("row_number()", BIGINT),
-    "rank": windowed("rank()", BIGINT),
-    "dense_rank": windowed("dense_rank()", BIGINT),
-    "percent_rank": windowed("percent_rank()", DOUBLE),
-    "cume_dist": windowed("cume_dist()", DOUBLE),
-    "ntile": windowed("ntile({0})", BIGINT, 1),
-    "lag": windowed("lag({*})", first, 1, 3),
-    "lead": windowed("lead({*})", first, 1, 3),
-    "first_value": windowed("first_value({0})", first, 1),
-    "last_value": windowed("last_value({0})", first, 1),
-    "nth_value": windowed("nth_value({0}, {1})", first, 2),
-}
+_OFFSETS = ["T -> T", "{name}({0})", "T, bigint -> T", "{name}({*})", "T, bigint, T -> T", "{name}({*})"]
+
+FUNCTIONS: dict[str, Function] = table(
+    {
+        "row_number": windowed("-> bigint", "row_number()"),
+        "rank": windowed("-> bigint", "rank()"),
+        "dense_rank": windowed("-> bigint", "dense_rank()"),
+        "percent_rank": windowed("-> double", "percent_rank()"),
+        "cume_dist": windowed("-> double", "cume_dist()"),
+        "ntile": windowed("bigint -> bigint", "ntile({0})"),
+        "lag": windowed(*[item.replace("{name}", "lag") for item in _OFFSETS]),
+        "lead": windowed(*[item.replace("{name}", "lead") for item in _OFFSETS]),
+        "first_value": windowed("T -> T", "first_value({0})"),
+        "last_value": windowed("T -> T", "last_value({0})"),
+        "nth_value": windowed("T, bigint -> T", "nth_value({0}, {1})"),
+    }
+)
