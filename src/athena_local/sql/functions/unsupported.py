@@ -23,7 +23,10 @@ _GEOSPATIAL = (
     " st_xmin st_y st_ymax st_ymin to_geometry to_spherical_geography from_encoded_polyline to_encoded_polyline"
     " to_geojson_geometry from_geojson_geometry"
 )
-_MACHINE_LEARNING = "classify features learn_classifier learn_libsvm_classifier learn_libsvm_regressor learn_regressor regress"
+_LEARNING = (
+    "classify features learn_classifier learn_libsvm_classifier learn_libsvm_regressor learn_regressor"
+    " regress"
+)
 _SQL_JSON = "json_array json_exists json_object json_query json_value"
 _OTHERS = (
     "bar char2hexint color combinations from_iso8601_timestamp_nanos from_unixtime_nanos index json_table"
