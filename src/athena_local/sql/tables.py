@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from athena_local.sql.queries.dispatch import Queries
 
 Record = dict[str, Any]
-MAX_VIEW_DEPTH = 50
 _ICEBERG_HIDDEN = [
     ("$path", VARCHAR),
     ("$file_modified_time", AthenaType("timestamp with time zone", 3)),
@@ -144,29 +143,53 @@ class Tables:
     def _view(self, record: Record, position: Position | None) -> tuple[str, list[Output]]:
         from athena_local.sql.queries.dispatch import Queries
 
-        name = f"{CATALOG_NAME.lower()}.{record['DatabaseName']}.{record['Name']}"
-        if self.queries.depth >= MAX_VIEW_DEPTH:
-            raise QueryError(
-                "INVALID_VIEW", f"Statement would create a recursive view: {name}", position=position
-            )
+        session, database = self.session, record["DatabaseName"]
+        own = f"{database}.{record['Name']}"
+        if own == session.replaced_view:
+            text = "Statement would create a recursive view"
+            raise QueryError("VIEW_IS_RECURSIVE", text, position=position)
+        if own in session.open_views:
+            raise QueryError("VIEW_IS_RECURSIVE", "View is recursive", position=position)
+        name = f"{CATALOG_NAME.lower()}.{own}"
         view = views.decode(record)
-        nested = Queries(self.session, self.queries.depth + 1, view.database or record["DatabaseName"])
+        nested = Queries(session, self.queries.depth + 1, view.database or database)
+        session.open_views.append(own)
         try:
             tree, outputs = nested.query(view.query, Scope(), {})
         except QueryError as error:
-            if error.code in {"INVALID_VIEW", "GENERIC_INTERNAL_ERROR", "HIVE_BAD_DATA"}:
+            if error.code in {"GENERIC_INTERNAL_ERROR", "HIVE_BAD_DATA"}:
                 raise
             where = f"line {error.position[0]}:{error.position[1]}: " if error.position else ""
             text = f"Failed analyzing stored view '{name}': {where}{error.text}"
             raise QueryError("INVALID_VIEW", text, position=position) from error
-        if len(view.columns) != len(outputs):
-            text = f"View '{name}' is stale or in invalid state: it must be re-created"
+        finally:
+            session.open_views.pop()
+        stale = views.staleness(view.columns, [(output.name, output.type) for output in outputs])
+        if stale is not None:
+            text = f"View '{name}' is stale or in invalid state: {stale}"
             raise QueryError("VIEW_IS_STALE", text, position=position)
-        renamed = [
-            Output(column.name, output.type, output.ref)
-            for column, output in zip(view.columns, outputs, strict=True)
-        ]
-        return tree.sql(dialect=DuckDBText), renamed
+        return _as_stored(tree.sql(dialect=DuckDBText), view.columns, outputs)
+
+
+def _as_stored(sql: str, columns: list[Column], outputs: list[Output]) -> tuple[str, list[Output]]:
+    """Return a view's select with the types that its creator saw, where its tables have changed since."""
+    changed = [
+        output.type is not None and output.type.base != column.type.base and column.type.base != "unknown"
+        for column, output in zip(columns, outputs, strict=True)
+    ]
+    renamed = [
+        Output(column.name, column.type if differs else output.type, output.ref)
+        for column, output, differs in zip(columns, outputs, changed, strict=True)
+    ]
+    if not any(changed):
+        return sql, renamed
+    selected = [
+        f"CAST({quote(item.ref)} AS {column.type.duckdb()}) AS {quote(item.ref)}"
+        if differs
+        else quote(item.ref)
+        for column, item, differs in zip(columns, renamed, changed, strict=True)
+    ]
+    return f"SELECT {', '.join(selected)} FROM ({sql})", renamed
 
 
 def _no_rows(outputs: list[Output]) -> str:

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from athena_local.config import CATALOG_NAME
 from athena_local.errors import QueryError
+from athena_local.sql.coercion import common_type
 from athena_local.types import AthenaType, Column, parse_type
 
 Record = dict[str, Any]
@@ -32,7 +33,7 @@ def is_view(record: Record) -> bool:
 def encode(
     database: str, name: str, text: str, columns: list[Column], comment: str | None, owner: str = "hadoop"
 ) -> Record:
-    """Return the TableInput of a view."""
+    """Return the TableInput of a view. `database` is where names in its text are looked up: its creator's."""
     body = {
         "originalSql": text,
         "catalog": CATALOG_NAME.lower(),
@@ -112,3 +113,27 @@ def decode(record: Record) -> View:
     storage = record.get("StorageDescriptor") or {}
     columns = [Column(item["Name"], parse_type(item["Type"])) for item in storage.get("Columns") or []]
     return View(text, parse_query(text), columns, None)
+
+
+def staleness(columns: list[Column], found: list[tuple[str, AthenaType | None]]) -> str | None:
+    """Return why a view's query no longer gives the columns that were stored with it; None when it does."""
+    if len(columns) != len(found):
+        return (
+            f"stored view column count ({len(columns)}) does not match column count derived from the view query"
+            f" analysis ({len(found)})"
+        )
+    for index, (column, (name, kind)) in enumerate(zip(columns, found, strict=True)):
+        shown = f"column [{name}] of type {kind} projected from query view at position {index}"
+        stored = f"column [{column.name}] of type {column.type} stored in view definition"
+        if name.lower() != column.name.lower():
+            return f"{shown} has a different name from {stored}"
+        if kind is not None and not _coerces(kind, column.type):
+            return f"{shown} cannot be coerced to {stored}"
+    return None
+
+
+def _coerces(given: AthenaType, wanted: AthenaType) -> bool:
+    if "unknown" in {given.base, wanted.base}:
+        return True
+    common = common_type(given, wanted)
+    return given.base == wanted.base or (common is not None and common.base == wanted.base)

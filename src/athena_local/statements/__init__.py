@@ -13,7 +13,7 @@ from athena_local.sql import parameters
 from athena_local.sql import statements as s
 from athena_local.sql.tables import find
 from athena_local.sql.views import is_view
-from athena_local.statements import alter, ctas, definitions, insert, prepared, query, show, unload
+from athena_local.statements import alter, ctas, definitions, insert, prepared, query, show, unload, view
 
 __all__ = ["execute"]
 
@@ -46,9 +46,9 @@ def _run(session: Session, statement: s.Statement) -> StatementResult:
         s.DropDatabase: definitions.drop_database,
         s.CreateTable: _create_table,
         s.CreateTableAs: _create_table_as,
-        s.CreateView: definitions.create_view,
+        s.CreateView: view.create_view,
         s.DropTable: _drop_table,
-        s.DropView: definitions.drop_view,
+        s.DropView: view.drop_view,
         s.RepairTable: alter.repair,
         s.Show: show.show,
         s.Describe: show.describe,

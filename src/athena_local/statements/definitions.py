@@ -210,33 +210,6 @@ def drop_table(session: Session, record: Record) -> StatementResult:
     return done()
 
 
-# views
-
-
-def create_view(session: Session, statement: s.CreateView) -> StatementResult:
-    database = require_database(session, statement.view)
-    columns = [
-        Column(column.name.lower(), column.type, column.comment)
-        for column in session.translate(statement.query).columns
-    ]
-    check_names(columns)
-    body = views.encode(database, statement.view.name, statement.text, columns, statement.comment)
-    catalog = session.context.catalog
-    try:
-        existing = catalog.get_table(database, statement.view.name)
-    except EntityNotFoundError:
-        register(session, database, body, False, statement.view)
-        return done()
-    if not views.is_view(existing):
-        text = f"Table '{database}.{statement.view.name}' already exists and is not a view"
-        raise QueryError("TABLE_ALREADY_EXISTS", text, position=statement.view.position)
-    if not statement.or_replace:
-        text = f"View already exists: '{database}.{statement.view.name}'"
-        raise QueryError("TABLE_ALREADY_EXISTS", text, position=statement.view.position)
-    catalog.update_table(database, body)
-    return done()
-
-
 def check_names(columns: list[Column]) -> None:
     """Refuse columns without a name of their own, and names given twice."""
     seen: set[str] = set()
@@ -249,18 +222,3 @@ def check_names(columns: list[Column]) -> None:
             text = f"Column name '{column.name}' specified more than once"
             raise QueryError("DUPLICATE_COLUMN_NAME", text, position=(1, 1))
         seen.add(column.name)
-
-
-def drop_view(session: Session, statement: s.DropView) -> StatementResult:
-    try:
-        record = find(session, statement.view)
-    except QueryError as error:
-        if statement.if_exists:
-            return done()
-        text = f"View '{database_of(session, statement.view)}.{statement.view.name}' does not exist"
-        raise QueryError("TABLE_NOT_FOUND", text, position=statement.view.position) from error
-    if not views.is_view(record):
-        text = f"View '{record['DatabaseName']}.{record['Name']}' does not exist, but a table with that name does"
-        raise QueryError("TABLE_NOT_FOUND", text, position=statement.view.position)
-    session.context.catalog.delete_table(record["DatabaseName"], record["Name"])
-    return done()

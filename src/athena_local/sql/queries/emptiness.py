@@ -5,6 +5,8 @@ dbt asks for a model's columns in this way. Only what is plain to see counts: a 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlglot import exp
 
 
@@ -20,8 +22,8 @@ def has_no_rows(node: exp.Expression) -> bool:
     return any(_is_false(part) for part in parts) and all(_is_plain(item) for item in node.expressions)
 
 
-def _is_false(condition: exp.Expression) -> bool:
-    inner = condition.unnest()
+def _is_false(condition: Any) -> bool:
+    inner: Any = condition.unnest()
     if isinstance(inner, exp.Boolean):
         return not inner.this
     if not isinstance(inner, (exp.EQ, exp.NEQ)):
@@ -35,6 +37,6 @@ def _is_false(condition: exp.Expression) -> bool:
     return same == isinstance(inner, exp.NEQ)
 
 
-def _is_plain(projection: exp.Expression) -> bool:
+def _is_plain(projection: Any) -> bool:
     """A function may aggregate, which makes a row of none; a subquery would be read for it."""
     return projection.find(exp.Anonymous, exp.Func, exp.Query, exp.Window) is None
