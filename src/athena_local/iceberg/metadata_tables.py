@@ -1,6 +1,6 @@
 """The tables beside a table, `"t$files"` and the like: built from the metadata, handed to DuckDB as values.
 
-Columns and types are those Athena's documentation lists; `$partitions` follows Trino's layout.
+Columns and types are Trino's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pyiceberg.conversions import from_bytes
+from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import PrimitiveType
 
 from athena_local.errors import QueryError
@@ -20,7 +22,10 @@ from athena_local.iceberg.table import pinned
 from athena_local.types import AthenaType, Column, from_iceberg, map_of, parse_type, quote, row_of
 
 if TYPE_CHECKING:
-    from pyiceberg.manifest import DataFile
+    from pyiceberg.manifest import DataFile, ManifestFile
+    from pyiceberg.partitioning import PartitionField
+    from pyiceberg.transforms import Transform
+    from pyiceberg.types import NestedField
 
     from athena_local.engine.session import Session
     from athena_local.iceberg.table import IcebergTable, Record
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
 Rows = list[tuple[Any, ...]]
 Built = tuple[list[tuple[str, AthenaType]], Rows]
 
+_SUMMARIES = (
+    "array(row(contains_null boolean, contains_nan boolean, lower_bound varchar, upper_bound varchar))"
+)
 _MOMENT = parse_type("timestamp(3) with time zone")
 _BIGINT, _INTEGER, _TEXT, _BOOLEAN = (
     parse_type(name) for name in ("bigint", "integer", "varchar", "boolean")
@@ -143,7 +151,7 @@ def _manifests(table: IcebergTable) -> Built:
         ("existing_rows_count", _BIGINT),
         ("deleted_data_files_count", _INTEGER),
         ("deleted_rows_count", _BIGINT),
-        ("content", _INTEGER),
+        ("partition_summaries", parse_type(_SUMMARIES)),
     ]
     snapshot = table.metadata.current_snapshot()
     rows: Rows = [
@@ -158,23 +166,55 @@ def _manifests(table: IcebergTable) -> Built:
             item.existing_rows_count,
             item.deleted_files_count,
             item.deleted_rows_count,
-            int(item.content),
+            _summaries(table, item),
         )
         for item in (snapshot.manifests(table.io) if snapshot else ())
     ]
     return columns, rows
 
 
+def _summaries(table: IcebergTable, manifest: ManifestFile) -> list[dict[str, Any]]:
+    spec = table.metadata.specs()[manifest.partition_spec_id]
+    kinds = [field.field_type for field in spec.partition_type(table.schema).fields]
+    return [
+        {
+            "contains_null": summary.contains_null,
+            "contains_nan": summary.contains_nan,
+            "lower_bound": _bound_text(kind, field.transform, summary.lower_bound),
+            "upper_bound": _bound_text(kind, field.transform, summary.upper_bound),
+        }
+        for summary, field, kind in zip(manifest.partitions or (), spec.fields, kinds, strict=False)
+    ]
+
+
+def _bound_text(kind: Any, transform: Transform[Any, Any], raw: bytes | None) -> str | None:
+    """Return a bound as Iceberg shows it to people."""
+    if raw is None or not isinstance(kind, PrimitiveType):
+        return None
+    return transform.to_human_string(kind, from_bytes(kind, raw))
+
+
+def _partition_fields(table: IcebergTable) -> list[PartitionField]:
+    """Return the fields of every spec the table had, those of dropped columns aside."""
+    found = {
+        field.field_id: field
+        for spec in table.metadata.partition_specs
+        for field in spec.fields
+        if table.schema.find_column_name(field.source_id) is not None
+    }
+    return list(found.values())
+
+
 def _partition_type(table: IcebergTable) -> AthenaType:
-    fields = table.metadata.spec().partition_type(table.schema).fields
+    fields = PartitionSpec(*_partition_fields(table)).partition_type(table.schema).fields
     return row_of([(field.name, from_iceberg(field.field_type)) for field in fields])
 
 
 def _partition_value(table: IcebergTable, data_file: DataFile) -> dict[str, Any]:
-    """Return the partition under the current spec's names; a file of an older spec has NULL where it lacks a field."""
+    """Return a file's partition; NULL for what its spec did not have."""
     spec = table.metadata.specs()[data_file.spec_id]
-    values = {field.name: data_file.partition[number] for number, field in enumerate(spec.fields)}
-    return {field.name: values.get(field.name) for field in table.metadata.spec().fields}
+    values = {field.field_id: data_file.partition[number] for number, field in enumerate(spec.fields)}
+    return {field.name: values.get(field.field_id) for field in _partition_fields(table)}
 
 
 def _bounds(table: IcebergTable, bounds: dict[int, bytes] | None) -> list[tuple[int, str]]:
@@ -184,16 +224,15 @@ def _bounds(table: IcebergTable, bounds: dict[int, bytes] | None) -> list[tuple[
             field = table.schema.find_field(field_id)
         except ValueError:
             continue  # a column dropped since, or a delete file's own
-        if isinstance(field.field_type, PrimitiveType):
-            found.append((field_id, str(from_bytes(field.field_type, raw))))
+        shown = _bound_text(field.field_type, IdentityTransform(), raw)
+        if shown is not None:
+            found.append((field_id, shown))
     return found
 
 
 def _files(table: IcebergTable) -> Built:
     counts, bounds = map_of(_INTEGER, _BIGINT), map_of(_INTEGER, _TEXT)
-    partitioned = bool(table.metadata.spec().fields)
     columns = [("content", _INTEGER), ("file_path", _TEXT), ("file_format", _TEXT)]
-    columns += [("partition", _partition_type(table))] if partitioned else []
     columns += [("record_count", _BIGINT), ("file_size_in_bytes", _BIGINT)]
     columns += [
         (name, counts) for name in ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts")
@@ -205,13 +244,11 @@ def _files(table: IcebergTable) -> Built:
     ]
     rows: Rows = []
     for item in _live_files(table):
-        partition = (_partition_value(table, item),) if partitioned else ()
         rows.append(
             (
                 int(item.content),
                 item.file_path,
                 item.file_format.value,
-                *partition,
                 item.record_count,
                 item.file_size_in_bytes,
                 *(
@@ -235,25 +272,69 @@ def _files(table: IcebergTable) -> Built:
 
 def _live_files(table: IcebergTable) -> list[DataFile]:
     snapshot = table.metadata.current_snapshot()
-    return [
-        entry.data_file
-        for manifest in (snapshot.manifests(table.io) if snapshot else ())
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-    ]
+    manifests = list(snapshot.manifests(table.io)) if snapshot else []
+    return [entry.data_file for found in planning.entries_of(table, manifests) for entry in found]
 
 
 def _partitions(table: IcebergTable) -> Built:
-    partitioned = bool(table.metadata.spec().fields)
+    partitioned = bool(_partition_fields(table))
+    measured = _measured_columns(table)
     columns = [("partition", _partition_type(table))] if partitioned else []
     columns += [("record_count", _BIGINT), ("file_count", _BIGINT), ("total_size", _BIGINT)]
-    totals: dict[Any, list[Any]] = {}
+    columns += [("data", row_of([_metrics_type(field) for field in measured]))] if measured else []
+    groups: dict[Any, list[DataFile]] = {}
     for data_file, _ in planning.plan(table).files:
-        key = (data_file.spec_id, data_file.partition)
-        total = totals.setdefault(key, [_partition_value(table, data_file), 0, 0, 0])
-        total[1] += data_file.record_count
-        total[2] += 1
-        total[3] += data_file.file_size_in_bytes
-    return columns, [tuple(total if partitioned else total[1:]) for total in totals.values()]
+        groups.setdefault((data_file.spec_id, data_file.partition), []).append(data_file)
+    rows = []
+    for files in groups.values():
+        row: list[Any] = [_partition_value(table, files[0])] if partitioned else []
+        row += [sum(item.record_count for item in files), len(files)]
+        row.append(sum(item.file_size_in_bytes for item in files))
+        row += [{field.name: _metrics(field, files) for field in measured}] if measured else []
+        rows.append(tuple(row))
+    return columns, rows
+
+
+def _measured_columns(table: IcebergTable) -> list[NestedField]:
+    """Return the columns of which `$partitions` tells bounds and counts: primitive ones that are no partition themselves."""
+    identity = {
+        field.source_id
+        for field in table.metadata.spec().fields
+        if isinstance(field.transform, IdentityTransform)
+    }
+    return [
+        field
+        for field in table.schema.fields
+        if field.field_type.is_primitive and field.field_id not in identity
+    ]
+
+
+def _metrics_type(field: NestedField) -> tuple[str, AthenaType]:
+    kind = from_iceberg(field.field_type)
+    return field.name, row_of([("min", kind), ("max", kind), ("null_count", _BIGINT), ("nan_count", _BIGINT)])
+
+
+def _metrics(field: NestedField, files: list[DataFile]) -> dict[str, Any] | None:
+    """Return a column's bounds and counts over some files; what one of them does not tell is NULL."""
+    lower = _told(files, "lower_bounds", field)
+    upper = _told(files, "upper_bounds", field)
+    nulls, nans = _told(files, "null_value_counts", field), _told(files, "nan_value_counts", field)
+    if lower is None and upper is None and nulls is None:
+        return None
+    return {
+        "min": min(lower) if lower else None,
+        "max": max(upper) if upper else None,
+        "null_count": sum(nulls) if nulls is not None else None,
+        "nan_count": sum(nans) if nans is not None else None,
+    }
+
+
+def _told(files: list[DataFile], counted: str, field: NestedField) -> list[Any] | None:
+    found = [(getattr(item, counted) or {}).get(field.field_id) for item in files]
+    if any(value is None for value in found):
+        return None
+    kind: Any = field.field_type
+    return [from_bytes(kind, value) if isinstance(value, bytes) else value for value in found]
 
 
 METADATA_TABLES: dict[str, Callable[[IcebergTable], Built]] = {

@@ -65,6 +65,64 @@ def test_partitions_refs_and_manifests_are_there(
     assert rows('SELECT count(*) FROM "t$manifests" WHERE length > 0') == [(3,)]
 
 
+METADATA_COLUMNS = {
+    "history": "made_current_at timestamp(3) with time zone, snapshot_id bigint, parent_id bigint, "
+    "is_current_ancestor boolean",
+    "snapshots": "committed_at timestamp(3) with time zone, snapshot_id bigint, parent_id bigint, operation varchar, "
+    "manifest_list varchar, summary map(varchar, varchar)",
+    "refs": "name varchar, type varchar, snapshot_id bigint, max_reference_age_in_ms bigint, "
+    "min_snapshots_to_keep integer, max_snapshot_age_in_ms bigint",
+    "manifests": "path varchar, length bigint, partition_spec_id integer, added_snapshot_id bigint, "
+    "added_data_files_count integer, added_rows_count bigint, existing_data_files_count integer, "
+    "existing_rows_count bigint, deleted_data_files_count integer, deleted_rows_count bigint, partition_summaries "
+    "array(row(contains_null boolean, contains_nan boolean, lower_bound varchar, upper_bound varchar))",
+    "files": "content integer, file_path varchar, file_format varchar, record_count bigint, file_size_in_bytes bigint, "
+    "column_sizes map(integer, bigint), value_counts map(integer, bigint), null_value_counts map(integer, bigint), "
+    "nan_value_counts map(integer, bigint), lower_bounds map(integer, varchar), upper_bounds map(integer, varchar), "
+    "key_metadata varbinary, split_offsets array(bigint), equality_ids array(integer)",
+    "partitions": "partition row(d_month integer), record_count bigint, file_count bigint, total_size bigint, "
+    "data row(id row(min integer, max integer, null_count bigint, nan_count bigint), "
+    "d row(min date, max date, null_count bigint, nan_count bigint), "
+    "name row(min varchar, max varchar, null_count bigint, nan_count bigint), "
+    "x row(min double, max double, null_count bigint, nan_count bigint))",
+}
+
+
+@pytest.mark.parametrize("name", sorted(METADATA_COLUMNS))
+def test_metadata_tables_have_trinos_columns(new_context: Run, table: str, name: str) -> None:
+    from athena_local.engine.session import Session
+    from athena_local.sql import parse_statement
+
+    with Session(new_context()) as session:
+        query = parse_statement(f'SELECT * FROM "t${name}"').query  # type: ignore[attr-defined]
+        columns = session.translate(query).columns
+    assert ", ".join(f"{column.name} {column.type.trino()}" for column in columns) == METADATA_COLUMNS[name]
+
+
+def test_partitions_tell_bounds_and_counts_of_their_columns(rows: Run, table: str) -> None:
+    sql = (
+        "SELECT partition.d_month, data.d.min a, data.d.max b, data.name.min c, data.id.null_count, data.x.max e "
+        'FROM "t$partitions" ORDER BY 1'
+    )
+    day = datetime.date
+    assert rows(sql) == [
+        (660, day(2025, 1, 1), day(2025, 1, 2), "a", 0, 2.5),
+        (661, day(2025, 2, 1), day(2025, 2, 2), "c", 0, 4.5),
+    ]
+    summaries = rows(
+        "SELECT DISTINCT s.contains_null, s.lower_bound, s.upper_bound "
+        'FROM "t$manifests" CROSS JOIN UNNEST(partition_summaries) AS s '
+        "ORDER BY 2, 3"
+    )
+    assert summaries == [
+        (False, "2025-01", "2025-01"),
+        (False, "2025-01", "2025-02"),
+        (False, "2025-02", "2025-02"),
+    ]
+    bounds = rows('SELECT lower_bounds[2], upper_bounds[3] FROM "t$files" WHERE content = 0 ORDER BY 1')
+    assert bounds == [("2025-01-01", "b"), ("2025-02-01", "c"), ("2025-02-02", "d")]
+
+
 def test_unknown_metadata_table_is_refused(rows: Run, table: str) -> None:
     with pytest.raises(QueryError, match="TABLE_NOT_FOUND"):
         rows('SELECT * FROM "t$nonsense"')
