@@ -76,7 +76,8 @@ GLUE: dict[str, str] = {
         ),
         "table optimizers",
     ),
-    "ImportCatalogToGlue": "the catalog that Athena had before Glue",
+    "ImportCatalogToGlue": "catalog of Athena's own from before Glue",
+    "PutDataCatalogEncryptionSettings": "encryption of the catalog",
 }
 _GLUE_REST = "Glue beyond the Data Catalog (jobs, crawlers, connections, registries)"
 
