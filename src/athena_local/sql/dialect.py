@@ -27,6 +27,7 @@ class AthenaSQL(Trino):
     INDEX_OFFSET = 0
 
     class Tokenizer(Trino.Tokenizer):
+        COMMANDS: ClassVar[set[Any]] = set()
         KEYWORDS: ClassVar[dict[str, Any]] = {
             key: value
             for key, value in Trino.Tokenizer.KEYWORDS.items()

@@ -11,13 +11,12 @@ import re
 import sys
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from athena_local.errors import QueryError
 from athena_local.sql import grammar
-from athena_local.sql.dialect import AthenaSQL
+from athena_local.sql.dialect import AthenaSQL, TokenType
 from athena_local.sql.grammar import Rule
 from athena_local.sql.lexer import Cursor, string_value, syntax_error
 from athena_local.sql.places import remember_text
@@ -56,20 +55,19 @@ def read_tree(cursor: Cursor, rule: Rule = "query") -> Any:
     """Parse from the cursor to the end with sqlglot, every character at its own offset."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_FRAMES))
     try:
-        grammar.check(cursor.text, cursor.tokens[cursor.index :], rule, _end(cursor))
-        return _tree(cursor, rule)
+        names = grammar.check(cursor.text, cursor.tokens[cursor.index :], rule, _end(cursor))
+        return _tree(cursor, rule, names)
     except RecursionError:
         message = "statement is too large (stack overflow while parsing)"
         raise QueryError("SYNTAX_ERROR", message, position=(1, 1)) from None
 
 
-def _tree(cursor: Cursor, rule: Rule) -> Any:
+def _tree(cursor: Cursor, rule: Rule, names: set[int]) -> Any:
     start, end = cursor.token.start, cursor.tokens[-1].end
     head = "".join(char if char == "\n" else " " for char in cursor.text[:start])
     padded = head + _hex_closed(cursor, cursor.text[start:end], start)
     try:
-        into = exp.Condition if rule == "expression" else None
-        tree = sqlglot.parse_one(padded, dialect=AthenaSQL, into=into)
+        tree = _parse(padded, rule, names)
     except ParseError as error:
         detail = error.errors[0] if error.errors else {}
         position = (int(detail.get("line") or 1), int(detail.get("col") or 1))
@@ -79,8 +77,24 @@ def _tree(cursor: Cursor, rule: Rule) -> Any:
     if tree is None or isinstance(tree, exp.Command):
         raise _not_read(cursor.token.text, cursor.position)
     _quantify(tree)
+    if any(table.catalog.lower() == "system" for table in tree.find_all(exp.Table)):
+        raise QueryError("", "Queries of this type are not supported")
     remember_text(tree, padded)
     return tree
+
+
+def _parse(text: str, rule: Rule, names: set[int]) -> Any:
+    """Return sqlglot's tree. What the grammar took for a name is one, whichever keyword it is to other dialects."""
+    dialect = AthenaSQL()
+    tokens = dialect.tokenize(text)
+    for token in tokens:
+        if token.start in names:
+            token.token_type = TokenType.VAR
+    parser = dialect.parser()
+    trees = (
+        parser.parse_into(exp.Condition, tokens, text) if rule == "expression" else parser.parse(tokens, text)
+    )
+    return trees[0] if len(trees) == 1 else None
 
 
 def _quantify(tree: exp.Expression) -> None:

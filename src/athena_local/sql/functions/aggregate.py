@@ -233,7 +233,7 @@ FUNCTIONS: dict[str, Function] = table(
         ),
         "bitwise_and_agg": aggregate("bigint -> bigint", "bit_and({0})"),
         "bitwise_or_agg": aggregate("bigint -> bigint", "bit_or({0})"),
-        "grouping": aggregate("T... -> integer", "grouping({*})", wrap="CAST({0} AS INTEGER)"),
+        "grouping": aggregate("*... -> integer", "grouping({*})", wrap="CAST({0} AS INTEGER)"),
         "reduce_agg": aggregate("T, S, function(S,T,S), function(S,S,S) -> S", _reduced),
     },
     comparable="approx_distinct histogram checksum",

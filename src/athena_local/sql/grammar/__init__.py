@@ -17,8 +17,11 @@ from athena_local.sql.lexer import Token
 Rule = Literal["query", "expression", "update", "merge"]
 
 
-def check(text: str, tokens: Sequence[Token], rule: Rule, end: int) -> None:
-    """Raise SYNTAX_ERROR unless `tokens` are exactly one `rule`. `end` is the offset behind the last of them."""
+def check(text: str, tokens: Sequence[Token], rule: Rule, end: int) -> set[int]:
+    """Return where unquoted names begin. Raises SYNTAX_ERROR unless `tokens` are exactly one `rule`.
+
+    `end` is the offset behind the last of them.
+    """
     grammar = QueryGrammar(text, tokens, end)
     read = {
         "query": grammar.query,
@@ -31,6 +34,7 @@ def check(text: str, tokens: Sequence[Token], rule: Rule, end: int) -> None:
         grammar.end()
     except Mismatch:
         raise grammar.mismatch() from None
+    return set(grammar.names)
 
 
 __all__ = ["Rule", "check"]

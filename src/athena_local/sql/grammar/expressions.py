@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from athena_local.sql.grammar.reader import BINARY, INTEGER, NUMBER, STRING, Mismatch
+from athena_local.sql.grammar.reader import BINARY, INTEGER, NUMBER, STRING
 from athena_local.sql.grammar.types import TypeGrammar
 
 _COMPARISONS = {"=", "<>", "!=", "<", "<=", ">", ">="}
@@ -19,6 +19,13 @@ _PLAIN_WORDS = {
     "CURRENT_PATH",
 }
 _MOMENTS = {"CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP"}
+_CALLED_FORMS = {
+    "IF",
+    "SUBSTRING",
+    "POSITION",
+    "MAP",
+    "ROW",
+}  # names that sqlglot reads by a rule of their own
 _AFTER_VALUE = {
     "AND",
     "OR",
@@ -162,10 +169,11 @@ class ExpressionGrammar(TypeGrammar):
         elif key == "DOUBLE" and following == "PRECISION" and self.at_string(2):
             self.index += 3
         elif self.is_name() and following == "->":
-            self.index += 2
+            self.identifier()
+            self.expect("->")
             self.expression()
         elif self.is_name() and following == STRING:
-            self.identifier()
+            self.index += 1
             self.string()
         else:
             self._name_or_call()
@@ -180,7 +188,10 @@ class ExpressionGrammar(TypeGrammar):
     def _name_or_call(self) -> None:
         if self.key in {"RUNNING", "FINAL"} and self.is_name(1):
             self.index += 1
+        form = self.key in _CALLED_FORMS and self.ahead() == "("
         self.identifier()
+        if form:
+            self.names.pop()
         length = 0
         while self.ahead(length) == "." and self.is_name(length + 1):
             length += 2
@@ -312,31 +323,29 @@ class ExpressionGrammar(TypeGrammar):
 
     def _position(self) -> None:
         """POSITION(a IN b); any other use of the word is a call."""
-        start = self.index
-        self.index += 2
-        try:
-            self.value()
-            self.expect("IN")
-            self.value()
-            self.expect(")")
-        except Mismatch:
-            self.index = start
+        if not self.attempt(self._position_in):
             self._name_or_call()
+
+    def _position_in(self) -> None:
+        self.index += 2
+        self.value()
+        self.expect("IN")
+        self.value()
+        self.expect(")")
 
     def _substring(self) -> None:
         """SUBSTRING(a FROM b FOR c), or an ordinary call."""
-        start = self.index
-        self.index += 2
-        try:
-            self.value()
-            self.expect("FROM")
-            self.value()
-            if self.accept("FOR"):
-                self.value()
-            self.expect(")")
-        except Mismatch:
-            self.index = start
+        if not self.attempt(self._substring_from):
             self._name_or_call()
+
+    def _substring_from(self) -> None:
+        self.index += 2
+        self.value()
+        self.expect("FROM")
+        self.value()
+        if self.accept("FOR"):
+            self.value()
+        self.expect(")")
 
     def _extract(self) -> None:
         self.index += 2

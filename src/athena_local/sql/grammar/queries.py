@@ -212,7 +212,7 @@ class QueryGrammar(ExpressionGrammar):
 
     def _relation_primary(self) -> None:
         key = self.key
-        self.note("'('", "'LATERAL'", "'UNNEST'")
+        self.note("'('", "'LATERAL'", "'TABLE'", "'UNNEST'")
         if key == "(":
             self._parenthesised_relation()
         elif key == "UNNEST":

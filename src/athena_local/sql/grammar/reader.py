@@ -42,6 +42,7 @@ class Reader:
         self.index = 0
         self.furthest = 0
         self.expected: set[str] = set()
+        self.names: list[int] = []  # where unquoted identifiers begin that were taken so far
         self._named_at = -1
 
     def _read(self, tokens: Sequence[Token], end: int) -> None:
@@ -152,11 +153,12 @@ class Reader:
 
     def attempt(self, rule: Callable[[], None]) -> bool:
         """Take the rule if it fits; otherwise stay. What it expected on its way is remembered."""
-        start = self.index
+        start, names = self.index, len(self.names)
         try:
             rule()
         except Mismatch:
             self.index = start
+            del self.names[names:]
             return False
         return True
 
@@ -165,6 +167,8 @@ class Reader:
         if self.is_name():
             if key == QUOTED:
                 self._check_quoted()
+            else:
+                self.names.append(self.starts[self.index])
             self.index += 1
             return
         if key == DIGIT_WORD:

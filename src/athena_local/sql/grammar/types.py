@@ -9,8 +9,10 @@ INTERVAL_FIELDS = ("DAY", "HOUR", "MINUTE", "MONTH", "SECOND", "YEAR")
 
 class TypeGrammar(Reader):
     def type_(self) -> None:
+        names = len(self.names)
         with self.naming("<type>"):
             self._base_type()
+        del self.names[names:]  # a type's name is a word of the grammar, as far as sqlglot goes
         while self.key == "ARRAY":
             self.index += 1
             if self.accept("["):
@@ -60,7 +62,11 @@ class TypeGrammar(Reader):
     def _row_field(self) -> None:
         """`type` or `identifier type`: a name is one when another type can follow it."""
         start = self.index
-        if self.is_name() and (self.is_name(1)) and self.ahead() != "ARRAY":
+        postfix = self.ahead() == "ARRAY" and self.ahead(2) not in {
+            "(",
+            "<",
+        }  # `x ARRAY`: a type, and no name before it
+        if self.is_name() and self.is_name(1) and not postfix:
             self.identifier()
             if self.attempt(self.type_):
                 return

@@ -21,7 +21,7 @@ _PARTS = {"this", "on", "using", "side", "kind", "method"}
 def add_join(build: Queries, join: exp.Join, scope: Scope, conjuncts: list[exp.Expression]) -> exp.Expression:
     refuse_unknown(join, _PARTS)
     if join.args.get("method"):
-        first = join.parent.args.get("from_") or join.parent if join.parent is not None else join
+        first: Any = join.parent.args.get("from_") or join.parent if join.parent is not None else join
         raise QueryError("NOT_SUPPORTED", "Natural join not supported", position=position_of(first))
     before = list(scope.relations)
     tree, relations = build.from_item(join.this, scope, conjuncts)

@@ -56,8 +56,8 @@ def _qualified(build: Queries, item: Any, scope: Scope) -> list[Projection]:
         relation = scope.relation(parts[-1], parts[:-1])
         if relation is not None:
             return _columns(relation)
-        value = exp.column(*reversed(item.parts[:-1]))
-        value.parent = item
+        value: Any = exp.Dot.build([part.copy() for part in item.parts[:-1]]) if len(parts) > 1 else None
+        value = value or exp.Column(this=item.parts[0].copy())
         if scope.bare(parts[0], None) is None and scope.relation(parts[0]) is None:
             text = f"Unable to resolve reference {'.'.join(parts)}"
             raise QueryError("TABLE_NOT_FOUND", text, position=position_of(item))
