@@ -121,6 +121,10 @@ class Services:
 
 def create_app(config: Config, services: Services | None = None) -> Starlette:
     """Return the application; its state lives in `config.data_dir` and is opened here, not at its first request."""
+    # Loaded by this thread, which lives as long as the server: once the thread that loaded pyarrow 25 has ended,
+    # its allocator crashes the process in each new one (apache/arrow#50471).
+    import pyarrow  # noqa: F401
+
     services = services or Services(config)
 
     async def serve(request: Request) -> Response:
