@@ -64,6 +64,8 @@ def translate(error: duckdb.Error, names: dict[str, str] | None = None) -> Query
         return QueryError("HIVE_BAD_DATA", f"Row is not a valid JSON Object - {detail}")
     if "CSV Error on Line" in text:
         return QueryError("HIVE_BAD_DATA", f"Error reading text file: {' '.join(text.split())[:300]}")
+    if "Map keys must be unique" in text:
+        return QueryError("INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed")
     if "Division by zero" in text:
         return QueryError("DIVISION_BY_ZERO", "Division by zero")
     first_line = text.split("\n", 1)[0]

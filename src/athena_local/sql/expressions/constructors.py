@@ -24,10 +24,11 @@ _MAP_SUBSCRIPT = (
     "CASE WHEN map_contains({0}, {1}) OR {0} IS NULL OR {1} IS NULL THEN {0}[{1}]"
     f" ELSE trino_fail({_MISSING}) END"
 )
-_ZERO, _NEGATIVE = failing("SQL array indices start at 1"), failing("Array subscript is negative: ")[:-7]
+_ZERO = failing("SQL array indices start at 1")
+_NEGATIVE = "'ATHENA!INVALID_FUNCTION_ARGUMENT!Array subscript is negative: '"
 _BEYOND = "'ATHENA!INVALID_FUNCTION_ARGUMENT!Array subscript must be less than or equal to array length: '"
 _ARRAY_SUBSCRIPT = (
-    f"CASE WHEN {{1}} = 0 THEN {_ZERO} WHEN {{1}} < 0 THEN {_NEGATIVE}' || {{1}} || '!END')"
+    f"CASE WHEN {{1}} = 0 THEN {_ZERO} WHEN {{1}} < 0 THEN trino_fail({_NEGATIVE} || {{1}} || '!END')"
     f" WHEN {{1}} > len({{0}}) THEN trino_fail({_BEYOND} || {{1}} || ' > ' || len({{0}}) || '!END') ELSE {{0}}[{{1}}] END"
 )
 

@@ -14,6 +14,7 @@ from athena_local.sql.expressions.operands import compared, expect_boolean, oper
 from athena_local.sql.places import operator_position
 from athena_local.sql.scope import Scope, Typed, position_of
 from athena_local.types import (
+    BIGINT,
     BOOLEAN,
     UNKNOWN,
     VARCHAR,
@@ -29,6 +30,8 @@ COMPARISONS = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "
 # Trino has three comparisons to look up a type for; the others are told in their words
 _CHECKED_AS = {"<>": "=", ">": "<", ">=": "<="}
 ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
+
+_LEAST_BIGINT = str(2**63)
 
 
 def paren(build: Expressions, node: exp.Paren, scope: Scope) -> Typed:
@@ -58,6 +61,8 @@ def not_(build: Expressions, node: exp.Not, scope: Scope) -> Typed:
 
 
 def negative(build: Expressions, node: exp.Neg, scope: Scope) -> Typed:
+    if isinstance(node.this, exp.Literal) and node.this.name == _LEAST_BIGINT:  # a bigint with its sign alone
+        return Typed(Text(this=f"CAST(-{_LEAST_BIGINT} AS BIGINT)"), BIGINT)
     inner = build.translate(node.this, scope)
     if inner.type is not None and not (
         inner.type.is_numeric or inner.type.base.startswith(("interval", "unknown"))

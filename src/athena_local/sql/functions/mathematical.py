@@ -142,7 +142,7 @@ FUNCTIONS: dict[str, Function] = table(
         ),
         "mod": scalar(*[item for signature in _MOD for item in (signature, "({0} % {1})")]),
         "sqrt": _doubles("sqrt({0})"),
-        "cbrt": _doubles("cbrt({0})"),
+        "cbrt": _doubles("trino_cbrt({0})"),
         "exp": _doubles("exp({0})"),
         "ln": _doubles("ln({0})"),
         "log2": _doubles("log2({0})"),

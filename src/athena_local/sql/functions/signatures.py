@@ -72,6 +72,14 @@ class Call:
                 return str(source.name)
         return None
 
+    def number(self, index: int) -> int | None:
+        """Return the argument's value when it is a literal integer."""
+        if index < len(self.sources):
+            source = self.sources[index]
+            if isinstance(source, exp.Literal) and not source.is_string and source.name.isdigit():
+                return int(source.name)
+        return None
+
 
 Template = str | Callable[[Call], "str | Typed"]
 Wrap = str | Callable[[Sequence[Type]], str]

@@ -27,9 +27,8 @@ def _trimmed(name: str) -> tuple[str, str, str, str]:
 
 
 def _substring(call: Call) -> str:
-    start = call.sources[1].name if len(call.sources) > 1 else ""
     length = ", greatest({2}, 0)" if len(call.parts) > 2 else ""
-    if start.isdigit() and int(start) > 0:
+    if call.number(1):
         return f"substr({{0}}, {{1}}{length})"
     empty = "{1} = 0 OR -{1} > length({0})"
     return f"CASE WHEN {empty} THEN left({{0}}, 0) ELSE substr({{0}}, {{1}}{length}) END"
