@@ -20,8 +20,10 @@ HIVE_JSON = "org.apache.hive.hcatalog.data.JsonSerDe"
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 REGEX = "org.apache.hadoop.hive.serde2.RegexSerDe"
 
+_HIVE = "org.apache.hadoop.hive.ql"
 _TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+_JSON_OUTPUT = "org.apache.hadoop.hive.ql.io.IgnoreKeyTextOutputFormat"
 _PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 _PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 
@@ -30,6 +32,27 @@ STORED_AS = {
     "TEXTFILE": (LAZY_SIMPLE, _TEXT_INPUT, _TEXT_OUTPUT),
     "PARQUET": (PARQUET, _PARQUET_INPUT, _PARQUET_OUTPUT),
     "JSON": (OPENX_JSON, _TEXT_INPUT, _TEXT_OUTPUT),
+    "ORC": (f"{_HIVE}.io.orc.OrcSerde", f"{_HIVE}.io.orc.OrcInputFormat", f"{_HIVE}.io.orc.OrcOutputFormat"),
+    "AVRO": (
+        "org.apache.hadoop.hive.serde2.avro.AvroSerDe",
+        f"{_HIVE}.io.avro.AvroContainerInputFormat",
+        f"{_HIVE}.io.avro.AvroContainerOutputFormat",
+    ),
+    "RCFILE": (
+        "org.apache.hadoop.hive.serde2.columnar.LazyBinaryColumnarSerDe",
+        f"{_HIVE}.io.RCFileInputFormat",
+        f"{_HIVE}.io.RCFileOutputFormat",
+    ),
+    "SEQUENCEFILE": (
+        LAZY_SIMPLE,
+        "org.apache.hadoop.mapred.SequenceFileInputFormat",
+        "org.apache.hadoop.mapred.SequenceFileOutputFormat",
+    ),
+    "ION": (
+        "com.amazon.ionhiveserde.IonHiveSerDe",
+        "com.amazon.ionhiveserde.formats.IonInputFormat",
+        "com.amazon.ionhiveserde.formats.IonOutputFormat",
+    ),
 }
 DEFAULT_DELIMITER = "\x01"
 # One a level of nesting: fields, items, map keys, then items of items … (Hive's first eight)
@@ -93,10 +116,31 @@ class Format:
 
 
 def stored_as(name: str) -> tuple[str, str, str]:
+    """Return SerDe, input format and output format."""
     found = STORED_AS.get(name.upper())
     if found is None:
-        raise _unreadable(name, f"File format {name.upper()}")
+        text = f"Unrecognized file format in STORED AS clause: '{name}'"
+        raise QueryError("FAILED", f"SemanticException [Error 10055]: {text}")
     return found
+
+
+def files_of(serde: str) -> tuple[str, str]:
+    """Return input and output format of a table whose DDL names the SerDe alone."""
+    kind = _KINDS.get(serde.lower())
+    if kind == "parquet":
+        return _PARQUET_INPUT, _PARQUET_OUTPUT
+    if kind in {"json", "hive_json"}:
+        return _TEXT_INPUT, _JSON_OUTPUT
+    return _TEXT_INPUT, _TEXT_OUTPUT
+
+
+def check_known(serde: str) -> None:
+    """Refuse a SerDe that Athena has not, by Hive's words; one that only this server cannot read is no matter yet."""
+    if serde.lower() not in _KINDS and not any(word in serde.lower() for word in _UNREADABLE):
+        text = f"Cannot validate serde: {serde}"
+        raise QueryError(
+            "FAILED", f"Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. {text}"
+        )
 
 
 def _unreadable(name: str, shown: str) -> QueryError:
@@ -119,7 +163,10 @@ def format_of(table: Record) -> Format:
     serde = str(serde_info.get("SerializationLibrary") or "")
     options = {key.lower(): str(value) for key, value in (serde_info.get("Parameters") or {}).items()}
     parameters = {str(key).lower(): str(value) for key, value in (table.get("Parameters") or {}).items()}
-    kind = _kind(serde, str(storage.get("InputFormat") or ""))
+    input_format = str(storage.get("InputFormat") or "")
+    if "SequenceFile" in input_format:
+        raise _unreadable("sequencefile", "File format SEQUENCEFILE")
+    kind = _kind(serde, input_format)
     both = {**options, **{key: value for key, value in parameters.items() if key not in options}}
     if kind == "parquet":
         return Format(kind, by_index=_is_true(both.get("parquet.column.index.access")))

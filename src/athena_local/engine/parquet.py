@@ -88,7 +88,7 @@ def _exact(session: Session, item: S3Object, name: str, kind: AthenaType) -> Ath
         return kind
     sql = f"SELECT logical_type, converted_type FROM parquet_schema({literal(item.path)}) WHERE name = {literal(name)}"
     said = str(session.bind(sql).fetchall()).upper()
-    return replace(kind, precision=3 if "MILLIS" in said else 6)
+    return replace(kind, precision=3 if "MILLISECONDS" in said or "TIMESTAMP_MILLIS" in said else 6)
 
 
 def _stored(schema: Schema, column: Column, place: int | None) -> tuple[str, AthenaType] | None:

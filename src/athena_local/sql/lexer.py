@@ -9,14 +9,23 @@ from athena_local.errors import QueryError
 from athena_local.sql.dialect import position_at
 from athena_local.sql.statements import Position
 
-_TOKEN = re.compile(
-    r"""(?P<space>[ \r\n\t]+|--[^\r\n]*|/\*.*?\*/)
-      | (?P<string>'(?:[^']|'')*')
-      | (?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`)
+_STRINGS = r"""(?P<string>'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`)"""
+_HIVE_STRINGS = r"""(?P<string>'(?:[^'\\]|\\.|'')*') | (?P<quoted>"(?:[^"\\]|\\.|"")*"|`(?:[^`]|``)*`)"""
+_PATTERN = r"""(?P<space>[ \r\n\t]+|--[^\r\n]*|/\*.*?\*/)
+      | {strings}
       | (?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)
       | (?P<word>[^\W\d][\w$]*|\$[\w$]+)
-      | (?P<mark>->|<>|!=|<=|>=|=>|\|\||.)""",
-    re.VERBOSE | re.DOTALL,
+      | (?P<mark>->|<>|!=|<=|>=|=>|\|\||.)"""
+_TOKEN, _HIVE_TOKEN = (
+    re.compile(_PATTERN.replace("{strings}", strings), re.VERBOSE | re.DOTALL)
+    for strings in (_STRINGS, _HIVE_STRINGS)
+)
+# statements of Hive's grammar; the bracket behind the name tells CREATE TABLE from a CTAS
+_HIVE = re.compile(
+    r"""(?:\s|--[^\r\n]*|/\*.*?\*/)*
+    (?:(?:ALTER|MSCK|SHOW|DESC|DESCRIBE|CREATE\s+(?:EXTERNAL|DATABASE|SCHEMA))\b
+      |CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?[\w.`"$-]+\s*\()""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _HIVE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b"}
 
@@ -37,14 +46,16 @@ class Token:
 
 
 def tokenize(text: str) -> list[Token]:
-    """Return the tokens without space and comments. Strings end at the first lone quote: a backslash escapes nothing.
+    """Return the tokens without space and comments. Strings end at the first lone quote.
 
-    A quote that is never closed is a mark of its own, which no grammar takes.
+    A backslash escapes nothing, but in Hive's statements it makes a quote part of the string. A quote that is never closed
+    is a mark of its own, which no grammar takes.
     """
+    pattern = _HIVE_TOKEN if _HIVE.match(text) else _TOKEN
     tokens: list[Token] = []
     offset = 0
     while offset < len(text):
-        match = _TOKEN.match(text, offset)
+        match = pattern.match(text, offset)
         assert match is not None  # any character is at least a mark
         kind = str(match.lastgroup)
         if kind != "space":

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from sqlglot import exp
 
+from athena_local.errors import QueryError
 from athena_local.types import Column
 
 Position = tuple[int, int]
@@ -94,6 +95,15 @@ class CreateDatabase(Statement):
     comment: str | None = None
     location: str | None = None
     properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AlterDatabase(Statement):
+    """ALTER DATABASE … SET DBPROPERTIES."""
+
+    substatement: ClassVar[str] = "ALTER_DATABASE"
+    name: str
+    properties: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -259,6 +269,7 @@ class PartitionSpec:
 @dataclass(frozen=True)
 class AddColumns:
     columns: tuple[Column, ...]
+    partition: PartitionSpec | None = None
     substatement: ClassVar[str] = "ALTER_TABLE_ADD_COLUMN"
 
 
@@ -364,7 +375,8 @@ class RepairTable(Statement):
 class Show(Statement):
     """`kind`: databases, tables, views, columns, partitions, create_table, create_view, tblproperties.
 
-    `database` for tables and views, `table` for the rest; `pattern` is Hive's (`*` and `|`); `key` is one property's name.
+    `database` for tables and views, `table` for the rest; `pattern` is Hive's (`*` and `|`); `key` is one property's name;
+    `partition` narrows SHOW PARTITIONS. `refused` is the answer when the name turns out to be a table's.
     """
 
     statement_type: ClassVar[str] = "UTILITY"
@@ -373,6 +385,8 @@ class Show(Statement):
     table: TableName | None = None
     pattern: str | None = None
     key: str | None = None
+    partition: PartitionSpec | None = None
+    refused: QueryError | None = None
 
     @property
     def substatement_type(self) -> str:
@@ -381,7 +395,7 @@ class Show(Statement):
 
 @dataclass(frozen=True)
 class Describe(Statement):
-    """`mode`: "", formatted or extended."""
+    """`mode`: "", formatted or extended. `refused` is the answer when the name turns out to be a table's."""
 
     statement_type: ClassVar[str] = "UTILITY"
     table: TableName
@@ -389,6 +403,7 @@ class Describe(Statement):
     partition: PartitionSpec | None = None
     column: str | None = None
     view: bool = False
+    refused: QueryError | None = None
 
     @property
     def substatement_type(self) -> str:

@@ -13,7 +13,20 @@ from athena_local.sql import parameters
 from athena_local.sql import statements as s
 from athena_local.sql.tables import find
 from athena_local.sql.views import is_view
-from athena_local.statements import alter, ctas, definitions, insert, prepared, query, show, unload, view
+from athena_local.statements import (
+    alter,
+    ctas,
+    definitions,
+    describe,
+    insert,
+    partitions,
+    prepared,
+    query,
+    show,
+    unload,
+    view,
+)
+from athena_local.statements.hive_errors import find_for_ddl
 
 __all__ = ["execute"]
 
@@ -43,15 +56,16 @@ def _run(session: Session, statement: s.Statement) -> StatementResult:
         s.Select: query.select,
         s.Explain: query.explain,
         s.CreateDatabase: definitions.create_database,
+        s.AlterDatabase: definitions.alter_database,
         s.DropDatabase: definitions.drop_database,
         s.CreateTable: _create_table,
         s.CreateTableAs: _create_table_as,
         s.CreateView: view.create_view,
         s.DropTable: _drop_table,
         s.DropView: view.drop_view,
-        s.RepairTable: alter.repair,
+        s.RepairTable: partitions.repair,
         s.Show: show.show,
-        s.Describe: show.describe,
+        s.Describe: describe.describe,
         s.AlterTable: _alter_table,
         s.Insert: _insert,
         s.Unload: unload.unload,
@@ -89,7 +103,7 @@ def _drop_table(session: Session, statement: s.DropTable) -> StatementResult:
 
 
 def _alter_table(session: Session, statement: s.AlterTable) -> StatementResult:
-    record = find(session, statement.table)
+    record = find_for_ddl(session, statement.table)
     if iceberg.is_iceberg(record):
         return iceberg.alter_table(session, statement, record)
     return alter.alter_table(session, statement, record)

@@ -12,9 +12,9 @@ from athena_local.errors import QueryError
 from athena_local.journal import CREATED_BY, journal_of
 from athena_local.sql import statements as s
 from athena_local.statements import files, properties
-from athena_local.statements.alter import partition_input
 from athena_local.statements.definitions import check_names, register, require_database, table_input
 from athena_local.statements.files import Target
+from athena_local.statements.partitions import partition_input
 from athena_local.types import Column
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from athena_local import iceberg
@@ -10,9 +11,16 @@ from athena_local.config import CATALOG_NAME
 from athena_local.context import StatementResult
 from athena_local.engine import formats
 from athena_local.errors import QueryError
+from athena_local.objects import StorageError, split_path
 from athena_local.sql import statements as s
 from athena_local.sql import views
-from athena_local.sql.tables import find
+from athena_local.statements.hive_errors import (
+    ALREADY_EXISTS,
+    database_not_found,
+    execution_error,
+    find_for_ddl,
+    semantic_error,
+)
 from athena_local.types import AthenaType, Column
 
 if TYPE_CHECKING:
@@ -48,13 +56,27 @@ def create_database(session: Session, statement: s.CreateDatabase) -> StatementR
     if statement.comment:
         body["Description"] = statement.comment
     if statement.location:
+        split_path(statement.location)
         body["LocationUri"] = statement.location
     try:
         session.context.catalog.create_database(body)
     except AlreadyExistsError:
         if not statement.if_not_exists:
-            text = f"Schema '{CATALOG_NAME.lower()}.{statement.name}' already exists"
-            raise QueryError("SCHEMA_ALREADY_EXISTS", text) from None
+            text = f"Database {statement.name} already exists"
+            raise execution_error(text, error_type=ALREADY_EXISTS) from None
+    return done()
+
+
+def alter_database(session: Session, statement: s.AlterDatabase) -> StatementResult:
+    """ALTER DATABASE … SET DBPROPERTIES: the given properties are added to those there are."""
+    catalog = session.context.catalog
+    try:
+        current = catalog.get_database(statement.name)
+    except EntityNotFoundError:
+        raise database_not_found(statement.name) from None
+    body = {key: value for key, value in current.items() if key not in {"CreateTime", "CatalogId"}}
+    body["Parameters"] = {**(body.get("Parameters") or {}), **statement.properties}
+    catalog.update_database(statement.name, body)
     return done()
 
 
@@ -65,11 +87,11 @@ def drop_database(session: Session, statement: s.DropDatabase) -> StatementResul
     except EntityNotFoundError:
         if statement.if_exists:
             return done()
-        raise QueryError("SCHEMA_NOT_FOUND", f"Schema '{statement.name}' does not exist") from None
+        raise database_not_found(statement.name) from None
     tables = catalog.get_tables(statement.name)
     if tables and not statement.cascade:
         text = f"Database {statement.name} is not empty. One or more tables exist."
-        raise QueryError("SCHEMA_NOT_EMPTY", text)
+        raise execution_error(f"InvalidOperationException(message:{text})")
     for table in tables:
         if iceberg.is_iceberg(table):
             iceberg.drop_table(session, table)
@@ -81,46 +103,88 @@ def drop_database(session: Session, statement: s.DropDatabase) -> StatementResul
 
 
 def create_table(session: Session, statement: s.CreateTable) -> StatementResult:
-    database = require_database(session, statement.table)
-    if not statement.location:
-        raise QueryError("INVALID_TABLE_PROPERTY", "No location was specified for the external table")
-    names = [column.name for column in (*statement.columns, *statement.partition_columns)]
+    database = _database_for(session, statement.table)
+    names = [column.name for column in statement.columns]
+    keys = [column.name for column in statement.partition_columns]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
-        raise QueryError("DUPLICATE_COLUMN_NAME", f"Column name '{repeated}' specified more than once")
-    register(session, database, _table_input(statement), statement.if_not_exists, statement.table)
+        raise semantic_error(f"Duplicate column name: {repeated}", 10036)
+    if len(set(keys)) < len(keys) or set(names) & set(keys):
+        raise semantic_error("Column repeated in partitioning columns", 10035)
+    location = hive_location(session, str(statement.location))
+    body = _table_input(statement, location)
+    try:
+        session.context.catalog.create_table(database, body)
+    except AlreadyExistsError:
+        if not statement.if_not_exists:
+            text = f"AlreadyExistsException(message:Table {statement.table.name} already exists.)"
+            raise execution_error(text, error_type=ALREADY_EXISTS) from None
     return done()
 
 
-def _table_input(statement: s.CreateTable) -> Record:
+def _database_for(session: Session, name: s.TableName) -> str:
+    database = database_of(session, name)
+    try:
+        session.context.catalog.get_database(database)
+    except EntityNotFoundError:
+        raise database_not_found(database) from None
+    return database
+
+
+def hive_location(session: Session, location: str) -> str:
+    """Return a LOCATION as Hive keeps it, without a slash at its end. A bucket's root keeps it; a file is refused."""
+    bucket, key = split_path(location)
+    if not key.strip("/"):
+        return f"s3://{bucket}/"
+    if not location.endswith("/"):
+        try:
+            session.context.objects.stat(location)
+        except StorageError as error:
+            if not error.missing:
+                raise
+        else:
+            text = f"Can't make directory for path '{location}' since it is a file."
+            raise execution_error(f"MetaException(message:Got exception: java.io.IOException {text})")
+    return location.rstrip("/")
+
+
+def _table_input(statement: s.CreateTable, location: str) -> Record:
     serde, input_format, output_format = formats.stored_as(statement.stored_as or "TEXTFILE")
     properties: dict[str, str] = {}
     if statement.row_format is not None:
         serde = statement.row_format.serde or serde
         properties = dict(statement.row_format.properties)
-        if "parquet" in serde.lower() and statement.stored_as is None:
-            _, input_format, output_format = formats.stored_as("PARQUET")
+        if statement.stored_as is None:
+            input_format, output_format = formats.files_of(serde)
+    formats.check_known(serde)
     properties.setdefault("serialization.format", properties.get("field.delim", "1"))
-    parameters = {"EXTERNAL": "TRUE", **statement.properties}
+    stamp = str(int(time.time()))
+    parameters = {"EXTERNAL": "TRUE", **statement.properties, "transient_lastDdlTime": stamp}
     if statement.comment:
         parameters["comment"] = statement.comment
-    location = str(statement.location)
     record = table_input(
         statement.table.name,
         list(statement.columns),
         list(statement.partition_columns),
-        location if location.endswith("/") else location + "/",
+        location,
         (serde, statement.input_format or input_format, statement.output_format or output_format),
         serde_properties=properties,
         parameters=parameters,
     )
     if statement.bucket_columns:
+        _check_buckets(statement)
         record["StorageDescriptor"]["BucketColumns"] = list(statement.bucket_columns)
         record["StorageDescriptor"]["NumberOfBuckets"] = statement.bucket_count or -1
     if statement.comment:
         record["Description"] = statement.comment
-    formats.format_of(record)
     return record
+
+
+def _check_buckets(statement: s.CreateTable) -> None:
+    names = {column.name for column in statement.columns}
+    missing = next((name for name in statement.bucket_columns if name not in names), None)
+    if missing is not None:
+        raise semantic_error(f"Invalid column reference {missing}", 10002)
 
 
 def table_input(
@@ -193,7 +257,7 @@ def register(
 def find_to_drop(session: Session, name: s.TableName, if_exists: bool) -> Record | None:
     """Return the table to drop; None when IF EXISTS lets it be missing. A view is refused."""
     try:
-        record = find(session, name)
+        record = find_for_ddl(session, name)
     except QueryError:
         if if_exists:
             return None

@@ -24,7 +24,7 @@ from athena_local.engine.hive import NULL_PARTITION, partition_name
 from athena_local.engine.text import literal
 from athena_local.engine.writers import Writer
 from athena_local.errors import QueryError
-from athena_local.statements.alter import partition_location
+from athena_local.statements.partitions import partition_location
 from athena_local.types import Column, quote
 
 if TYPE_CHECKING:

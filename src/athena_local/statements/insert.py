@@ -13,8 +13,8 @@ from athena_local.sql import statements as s
 from athena_local.sql.casts import stored
 from athena_local.sql.coercion import assignable
 from athena_local.statements import files
-from athena_local.statements.alter import partition_input
 from athena_local.statements.files import Target
+from athena_local.statements.partitions import partition_input
 from athena_local.types import Column, quote
 
 if TYPE_CHECKING:

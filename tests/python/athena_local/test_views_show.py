@@ -68,13 +68,13 @@ def test_view_with_a_zoned_timestamp_is_refused(execute: Execute) -> None:
 def test_database_is_created_once_and_dropped_empty_or_whole(execute: Execute) -> None:
     execute("create schema if not exists x comment 'c' location 's3://bucket/x/'")
     execute("create schema if not exists x")
-    with pytest.raises(QueryError, match="SCHEMA_ALREADY_EXISTS"):
+    with pytest.raises(QueryError, match="Database x already exists"):
         execute("create schema x")
     execute("create table x.t as select 1 a")
-    with pytest.raises(QueryError, match="SCHEMA_NOT_EMPTY"):
+    with pytest.raises(QueryError, match="Database x is not empty"):
         execute("drop schema x")
     execute("drop schema x cascade")
-    with pytest.raises(QueryError, match="SCHEMA_NOT_FOUND"):
+    with pytest.raises(QueryError, match=r"Error 10072\]: Database does not exist: x"):
         execute("drop schema x")
     execute("drop schema if exists x")
 
@@ -100,10 +100,12 @@ def test_show_create_table_can_be_run_again(rows: Rows, execute: Execute, lake: 
         "create external table t (a int comment 'it', b array<string>) partitioned by (d date) row format delimited"
         f" fields terminated by ',' stored as textfile location '{lake}t/' tblproperties ('skip.header.line.count'='1')"
     )
-    text = "\n".join(execute("show create table t").lines)
+    lines = execute("show create table t").lines
     execute("drop table t")
-    execute(text)
-    assert "\n".join(execute("show create table t").lines) == text
+    execute("\n".join(lines))
+    assert [line for line in execute("show create table t").lines if "Ddl" not in line] == [
+        line for line in lines if "Ddl" not in line
+    ]
 
 
 def test_describe_pads_and_marks_partitions(execute: Execute, lake: str) -> None:
@@ -113,7 +115,7 @@ def test_describe_pads_and_marks_partitions(execute: Execute, lake: str) -> None
         f"{'d':<20}\t{'date':<20}\t{'':<20}",
         "\t \t ",
         "# Partition Information\t \t ",
-        f"{'# col_name':<20}\t{'data_type':<20}\t{'comment':<20}",
+        f"# {'col_name':<20}\t{'data_type':<20}\t{'comment':<20}",
         "\t \t ",
         f"{'d':<20}\t{'date':<20}\t{'':<20}",
     ]
