@@ -28,6 +28,8 @@ DATA_DIR_IN_USE = 3
 
 def main(arguments: list[str] | None = None) -> int:
     config = _config(_parser().parse_args(arguments))
+    # Arrow's own allocator crashes in threads that are older than its library, which is loaded while the server runs
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     config.data_dir.mkdir(parents=True, exist_ok=True)
     lock = _lock(config.data_dir)

@@ -68,9 +68,9 @@ class Entry:
         self._body["partitions"] += [[database, name, values, location] for values, location in partitions]
         self._journal._save(self.id, self._body)
 
-    def prefix(self, location: str, database: str, name: str) -> None:
-        """Name an empty prefix that is going to be filled; what is in it stays if this table came to be at that place."""
-        self._body["prefixes"].append([location.rstrip("/") + "/", database, name])
+    def prefix(self, location: str) -> None:
+        """Name an empty prefix that is going to be filled; what is in it stays if a table came to be at that place."""
+        self._body["prefixes"].append(location.rstrip("/") + "/")
         self._journal._save(self.id, self._body)
 
 
@@ -93,7 +93,7 @@ class Journal:
         except BaseException:
             _undo_catalog(catalog, entry._body)
             try:
-                _undo_files(catalog, objects, entry._body)
+                _undo_files(catalog, objects.never_cancelled(), entry._body)
                 self._remove(entry.id, entry._body)
             except Exception as error:  # S3 cannot be reached: the statement's own error says more
                 log.warning("query=%s left files that the next start removes: %s", query_id, error)
@@ -192,8 +192,8 @@ def _undo_catalog(catalog: Catalog, body: dict[str, Any]) -> None:
 def _undo_files(catalog: Catalog, objects: ObjectStore, body: dict[str, Any]) -> None:
     """Delete the objects, then partitions that are empty without them (another INSERT may have filled them too)."""
     objects.delete(body["files"])
-    for location, database, name in body["prefixes"]:
-        if not _is_at(catalog, database, name, location):
+    for location in body["prefixes"]:
+        if not _is_taken(catalog, location):
             objects.delete_prefix(location)
     for database, name, values, location in body["partitions"]:
         if not objects.list_data(location):
@@ -201,12 +201,13 @@ def _undo_files(catalog: Catalog, objects: ObjectStore, body: dict[str, Any]) ->
                 catalog.delete_partition(database, name, values)
 
 
-def _is_at(catalog: Catalog, database: str, name: str, location: str) -> bool:
-    try:
-        storage = catalog.get_table(database, name).get("StorageDescriptor") or {}
-    except EntityNotFoundError:
-        return False
-    return str(storage.get("Location", "")).rstrip("/") + "/" == location
+def _is_taken(catalog: Catalog, location: str) -> bool:
+    """Whether a table lies there: the statement's own, committed, or somebody else's."""
+    return any(
+        str((table.get("StorageDescriptor") or {}).get("Location", "")).rstrip("/") + "/" == location
+        for database in catalog.get_databases()
+        for table in catalog.get_tables(database["Name"])
+    )
 
 
 _journals: dict[Path, Journal] = {}

@@ -100,6 +100,12 @@ class ObjectStore:
         view._cancellation = cancellation
         return view
 
+    def never_cancelled(self) -> ObjectStore:
+        """Return the same store for taking away what a cancelled query has left."""
+        view = copy.copy(self)
+        view._cancellation = None
+        return view
+
     def list(self, prefix: str) -> Iterator[S3Object]:
         """Yield every object below an s3:// prefix, by key. A missing bucket is an error, a missing prefix is empty."""
         for item in self._list(prefix):

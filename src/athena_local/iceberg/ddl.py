@@ -26,6 +26,7 @@ from athena_local.iceberg.partitions import parse_spec
 from athena_local.iceberg.schema import to_iceberg, to_schema, with_precision
 from athena_local.iceberg.table import CommitConflictError, IcebergTable, Record
 from athena_local.iceberg.write import write_data
+from athena_local.journal import journal_of
 from athena_local.sql.statements import (
     AddColumns,
     ChangeColumn,
@@ -132,7 +133,9 @@ def create_table_as(session: Session, statement: CreateTableAs) -> StatementResu
         )
     staged = tables.staged(context, database, name, metadata, str(given.get("comment", "")))
     names = [field.name for field in staged.schema.fields]
-    with tables.clean_on_failure(context, staged):
+    journal = journal_of(context.config)
+    with journal.writing(context.query_id, context.catalog, context.objects) as entry:
+        entry.prefix(metadata.location)
         changes = Changes()
         if statement.with_data:
             changes.added = write_data(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import boto3
+import psutil
 import pytest
+from botocore.config import Config as BotoConfig
 
 from athena_local.config import Config
 from athena_local.objects import ObjectStore
@@ -217,3 +224,95 @@ def s3_proxy(s3_endpoint: str, s3: Any) -> Iterator[S3Proxy]:
 def proxied(s3_proxy: S3Proxy) -> ObjectStore:
     """The engine's S3 through the proxy: `rows(sql, objects=proxied)`."""
     return ObjectStore(Config(data_dir=Path("unused"), s3_endpoint=s3_proxy.endpoint))
+
+
+class ServerProcess:
+    """The command `athena-local` on a data directory; it may be killed and started again."""
+
+    def __init__(self, s3_endpoint: str, data_dir: Path, *flags: str) -> None:
+        self._arguments = ["--s3-endpoint", s3_endpoint, "--data-dir", str(data_dir), *flags]
+        self.data_dir = data_dir
+        self.log = data_dir.parent / "server.log"
+        self.process: subprocess.Popen[str] | None = None
+        self.endpoint = ""
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "athena_local", *self._arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("athena-local: http://127.0.0.1:"), self.log.read_text()
+        self.endpoint = line.split()[1]
+
+    def client(self, service: str = "athena") -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name="us-east-2",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=BotoConfig(retries={"max_attempts": 1}, max_pool_connections=60),
+        )
+
+    @property
+    def usage(self) -> psutil.Process:
+        assert self.process is not None
+        return psutil.Process(self.process.pid)
+
+    def end(self, number: int = signal.SIGKILL) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+
+@pytest.fixture
+def new_server(s3_endpoint: str, s3: Any, tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """`new_server(*flags)`: a server on this test's own data directory; killed at the end if it still runs."""
+    servers: list[ServerProcess] = []
+
+    def make(*flags: str, endpoint: str = s3_endpoint) -> ServerProcess:
+        server = ServerProcess(endpoint, tmp_path / "data dir", *flags)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in servers:
+        if server.process is not None:
+            server.end()
+
+
+@pytest.fixture
+def state() -> Callable[[Any, str], dict[str, Any]]:
+    """`state(athena, query_id)`: QueryExecution.Status."""
+
+    def get(athena: Any, query_id: str) -> dict[str, Any]:
+        status: dict[str, Any] = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"][
+            "Status"
+        ]
+        return status
+
+    return get
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    """`until(condition, seconds)`: wait for it, or fail."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 10) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds} s"
+            time.sleep(0.01)
+
+    return wait
