@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from athena_local.errors import QueryError
+from athena_local.sql.dialect import position_at
 from athena_local.sql.grammar.queries import QueryGrammar
 from athena_local.sql.grammar.reader import Mismatch
 from athena_local.sql.lexer import Token
@@ -18,7 +20,8 @@ Rule = Literal["query", "expression", "update", "merge"]
 
 
 def check(text: str, tokens: Sequence[Token], rule: Rule, end: int) -> set[int]:
-    """Return where unquoted names begin. Raises SYNTAX_ERROR unless `tokens` are exactly one `rule`.
+    """Return where unquoted names begin. Raises SYNTAX_ERROR unless `tokens` are exactly one `rule`, and
+    TYPE_NOT_FOUND for a type that Trino does not have.
 
     `end` is the offset behind the last of them.
     """
@@ -34,6 +37,9 @@ def check(text: str, tokens: Sequence[Token], rule: Rule, end: int) -> set[int]:
         grammar.end()
     except Mismatch:
         raise grammar.mismatch() from None
+    for start, name in grammar.unknown_types[:1]:
+        position = position_at(text, start)
+        raise QueryError("TYPE_NOT_FOUND", f"Unknown type: {name.lower()}", position=position)
     return set(grammar.names)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from athena_local.sql.grammar.reader import BINARY, INTEGER, NUMBER, STRING
 from athena_local.sql.grammar.types import TypeGrammar
+from athena_local.sql.grammar.words import TYPES
 
 _COMPARISONS = {"=", "<>", "!=", "<", "<=", ">", ">="}
 _QUANTIFIERS = {"ALL", "SOME", "ANY"}
@@ -173,6 +174,8 @@ class ExpressionGrammar(TypeGrammar):
             self.expect("->")
             self.expression()
         elif self.is_name() and following == STRING:
+            if self.shown[self.index].strip('"').upper() not in TYPES:
+                self.unknown_types.append((self.starts[self.index], self.shown[self.index]))
             self.index += 1
             self.string()
         else:
@@ -306,10 +309,11 @@ class ExpressionGrammar(TypeGrammar):
         self.expect("END")
 
     def _cast(self) -> None:
+        start = self.index
         self.index += 2
         self.expression()
         self.expect("AS")
-        self.type_()
+        self.named_type(start)
         self.expect(")")
 
     def _row(self) -> None:

@@ -43,6 +43,9 @@ class Reader:
         self.furthest = 0
         self.expected: set[str] = set()
         self.names: list[int] = []  # where unquoted identifiers begin that were taken so far
+        self.unknown_types: list[
+            tuple[int, str]
+        ] = []  # the offset of the cast or literal, and the type it names
         self._named_at = -1
 
     def _read(self, tokens: Sequence[Token], end: int) -> None:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from athena_local.sql.grammar.reader import INTEGER, Reader
+from athena_local.sql.grammar.words import TYPES
 
 INTERVAL_FIELDS = ("DAY", "HOUR", "MINUTE", "MONTH", "SECOND", "YEAR")
 
 
 class TypeGrammar(Reader):
+    unknown = False  # whether a type was named that does not exist
+
+    def named_type(self, start: int) -> None:
+        """Read the type of a cast that begins at token `start`, and remember it if there is no such type."""
+        before, self.unknown = self.unknown, False
+        first = self.index
+        self.type_()
+        if self.unknown:
+            end = self.starts[self.index - 1] + len(self.shown[self.index - 1])
+            self.unknown_types.append((self.starts[start], self.text[self.starts[first] : end]))
+        self.unknown = before
+
     def type_(self) -> None:
         names = len(self.names)
         with self.naming("<type>"):
@@ -41,6 +54,7 @@ class TypeGrammar(Reader):
             self.expect(">")
         else:
             self.identifier()
+            self.unknown |= self.shown[self.index - 1].strip('"').upper() not in TYPES
             self._parameters()
 
     def _time_type(self) -> None:
