@@ -10,15 +10,27 @@ from __future__ import annotations
 
 SYSTEM, USER, OTHER = 1, 2, 3
 
-# code -> AthenaError.ErrorType. Codes that are not listed answer with GENERIC_USER_ERROR_TYPE.
+# code -> AthenaError.ErrorType, as Athena answered them. Codes that are not listed answer with GENERIC_USER_ERROR_TYPE.
 ERROR_TYPES: dict[str, int] = {
+    "CATALOG_NOT_FOUND": 1006,
+    "COLUMN_NOT_FOUND": 1006,
+    "DIVISION_BY_ZERO": 1001,
+    "FUNCTION_NOT_FOUND": 1303,
+    "GENERIC_INTERNAL_ERROR": 100,
     "HIVE_BAD_DATA": 1003,
     "HIVE_CURSOR_ERROR": 1003,
-    "SYNTAX_ERROR": 1006,
     "ICEBERG_COMMIT_ERROR": 233,
-    "GENERIC_INTERNAL_ERROR": 100,
+    "INVALID_CAST_ARGUMENT": 1100,
+    "INVALID_FUNCTION_ARGUMENT": 1106,
+    "NOT_FOUND": 1300,
+    "NOT_SUPPORTED": 1200,
+    "SCHEMA_NOT_FOUND": 1301,
+    "SYNTAX_ERROR": 1006,
+    "TABLE_ALREADY_EXISTS": 1110,
+    "TABLE_NOT_FOUND": 1301,
+    "TYPE_MISMATCH": 1002,
 }
-GENERIC_USER_ERROR_TYPE = 1006
+GENERIC_USER_ERROR_TYPE = 1000
 
 
 class QueryError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 from athena_local.config import MAX_QUERY_BYTES
 from athena_local.protocol.athena_catalog import AthenaCatalogService
 from athena_local.protocol.athena_errors import MAX_LISTED, invalid, malformed_token
-from athena_local.protocol.athena_workgroups import AthenaWorkgroupService
+from athena_local.protocol.athena_workgroups import AthenaWorkgroupService, check_encryption
 from athena_local.protocol.wire import Record, ServiceError, decode_token, encode_token, operation, without
 from athena_local.queries.admission import RefusedError
 from athena_local.queries.executor import Executor, Submission
@@ -63,6 +63,7 @@ class AthenaQueryService:
     def _submission(self, request: Record, workgroup: Record) -> Submission:
         configuration = workgroup["Configuration"]
         settings = _result_settings(request, configuration)
+        check_encryption(settings)
         location = self._output_location(settings)
         context = request.get("QueryExecutionContext") or {}
         reuse = (request.get("ResultReuseConfiguration") or {}).get("ResultReuseByAgeConfiguration") or {}
