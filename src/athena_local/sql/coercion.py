@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from athena_local.sql.dialect import Text
+from athena_local.sql.scope import Typed
 from athena_local.sql.zones import as_zoned_by_row
 from athena_local.types import BY_ROW, DATE, VARCHAR, AthenaType, array_of, map_of, row_of
 
@@ -167,6 +168,13 @@ def coerced(node: exp.Expression, given: Type, wanted: Type) -> exp.Expression:
     if given.base == "char" and wanted.base == "varchar":
         return padded(node, given)
     return Text(this=f"CAST({{0}} AS {wanted.duckdb()})", expressions=[node])
+
+
+def zoned_alike(typed: Typed, wanted: Type) -> exp.Expression:
+    """Return a value beside others of one column: only zones need help, the rest DuckDB finds a type for."""
+    if wanted is None or typed.type is None or not (wanted.zone_by_row or wanted.is_zoned):
+        return typed.node
+    return coerced(typed.node, typed.type, wanted)
 
 
 def _in_wanted_zone(node: exp.Expression, given: AthenaType, wanted: AthenaType) -> exp.Expression:

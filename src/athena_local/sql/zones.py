@@ -10,6 +10,7 @@ import datetime
 import functools
 import re
 import zoneinfo
+from collections.abc import Sequence
 
 from sqlglot import exp
 
@@ -142,6 +143,20 @@ def zoned_by_row(node: exp.Expression, zone: exp.Expression) -> exp.Expression:
     """Return STRUCT(instant, zone), NULL where either is."""
     text = "CASE WHEN ({0}) IS NOT NULL AND ({1}) IS NOT NULL THEN {'instant': {0}, 'zone': {1}} END"
     return Text(this=f"({text})", expressions=[node, zone])
+
+
+def refuse_differing_zones(
+    kinds: Sequence[AthenaType | None],
+    kind: AthenaType | None,
+    distinct: bool,
+    what: str,
+    position: Position | None,
+) -> None:
+    """Refuse to put columns together whose zones differ: their branches keep instants in two ways."""
+    if kind is None or not kind.zone_by_row:
+        return
+    if distinct or not all(item is not None and item.zone_by_row for item in kinds):
+        refuse_by_row(kind, what, position)
 
 
 def refuse_by_row(kind: AthenaType | None, what: str, position: Position | None) -> None:

@@ -27,6 +27,7 @@ from athena_local.sql.queries.aggregation import (
 from athena_local.sql.queries.ordering import output_named
 from athena_local.sql.queries.wording import shown
 from athena_local.sql.scope import Output, Scope, Typed, position_of
+from athena_local.sql.zones import refuse_by_row
 
 if TYPE_CHECKING:
     from athena_local.sql.queries.dispatch import Queries
@@ -106,11 +107,14 @@ class GroupBy:
             if source is not None:
                 refuse_aggregates(source, "GROUP BY clause")
             self._columns_only &= source is None or isinstance(source, exp.Column)
+            refuse_by_row(projections[position - 1][1].type, "GROUP BY", position_of(item))
             key = str(projections[position - 1][1].node.sql(dialect=DuckDBText))
         else:
             refuse_aggregates(item, "GROUP BY clause")
             self._columns_only &= isinstance(item, exp.Column)
-            key = str(self.build.expressions.translate(item, self.scope).node.sql(dialect=DuckDBText))
+            typed = self.build.expressions.translate(item, self.scope)
+            refuse_by_row(typed.type, "GROUP BY", position_of(item))
+            key = str(typed.node.sql(dialect=DuckDBText))
         self.keys.add(key)
         return key
 

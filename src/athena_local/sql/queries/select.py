@@ -16,6 +16,7 @@ from athena_local.sql.queries.relations import add_from
 from athena_local.sql.queries.shared import expect_boolean, refuse_unknown, unique
 from athena_local.sql.queries.stars import expand_star, is_star
 from athena_local.sql.scope import Output, Scope, Typed, position_of
+from athena_local.sql.zones import refuse_by_row
 from athena_local.types import quote
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def translate_select(build: Queries, node: exp.Select, outer: Scope) -> tuple[ex
         ],
     )
     if node.args.get("distinct") is not None:
+        for output in outputs:
+            refuse_by_row(output.type, "DISTINCT", position_of(node))
         check_distinct(build, node, scope, projections, outputs)
         select.set("distinct", exp.Distinct())
     group.put_on(select)

@@ -13,6 +13,7 @@ from athena_local.sql.places import word_position
 from athena_local.sql.queries.ordering import tail
 from athena_local.sql.queries.shared import column
 from athena_local.sql.scope import Output, Relation, Scope
+from athena_local.sql.zones import refuse_differing_zones
 from athena_local.types import quote
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def united(left: list[Output], right: list[Output], node: exp.SetOperation) -> l
         if kind is None and known and one.type.base != other.type.base:  # type: ignore[union-attr]
             text = f"column {index} in {word} query has incompatible types: {one.type}, {other.type}"
             raise QueryError("TYPE_MISMATCH", text, position=position)
+        distinct = not isinstance(node, exp.Union) or bool(node.args.get("distinct"))
+        refuse_differing_zones((one.type, other.type), kind, distinct, word, position)
         united.append(Output(one.name, kind, one.ref))
     return united
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from athena_local.errors import QueryError
-from athena_local.sql.coercion import Type, common_type, incomparable
+from athena_local.sql.coercion import Type, common_type, incomparable, zoned_alike
 from athena_local.sql.dialect import Text
 from athena_local.sql.expressions.names import extract_field
 from athena_local.sql.expressions.operands import shown
@@ -29,7 +29,7 @@ def values_(build: Queries, node: exp.Values, outer: Scope) -> tuple[exp.Express
     texts = []
     for row in rows:
         holes = [f"{{{len(nodes) + index}}}" for index in range(len(row))]
-        nodes += [typed.node for _, typed in row]
+        nodes += [zoned_alike(typed, kind) for (_, typed), kind in zip(row, types, strict=True)]
         texts.append(f"({', '.join(holes)})")
     outputs = unique([(f"_col{index}", kind) for index, kind in enumerate(types)])
     names = ", ".join(quote(output.ref) for output in outputs)
