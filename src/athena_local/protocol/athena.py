@@ -71,7 +71,7 @@ class AthenaQueryService:
             request["QueryString"],
             workgroup["Name"],
             location,
-            context.get("Database"),
+            (context.get("Database") or "").strip("`") or None,  # awswrangler quotes it so for DDL
             context.get("Catalog"),
             tuple(request.get("ExecutionParameters") or ()),
             configuration.get("BytesScannedCutoffPerQuery"),

@@ -176,6 +176,13 @@ class _Structure(_Node):
         return found
 
 
+class _Document(_Node):
+    """Any JSON: what is in it is the operation's business."""
+
+    def read(self, value: Any, _path: str, _broken: list[str]) -> Any:
+        return value
+
+
 class _List(_Node):
     def __init__(self, limits: dict[str, Any], rules: Rules, member: _Node) -> None:
         super().__init__("list", limits, rules)
@@ -231,6 +238,8 @@ class _Compiler:
 
     def _node(self, shape: Any) -> _Node:
         limits = _limits(shape)
+        if getattr(shape, "is_document_type", False):
+            return _Document("document", limits, self._rules)
         if shape.type_name == "structure":
             return self.structure(shape)
         if shape.type_name == "list":
