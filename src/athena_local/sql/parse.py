@@ -18,7 +18,7 @@ from athena_local.sql.trees import QUERY_STARTS, read_expression, read_query
 _UNSUPPORTED: dict[str, tuple[str, ...]] = {  # first word -> second words; none: whatever follows
     "ANALYZE": (), "CALL": (), "COMMENT": (), "COMMIT": (), "DENY": (), "EXPORT": (), "GRANT": (), "IMPORT": (), "LOAD": (),
     "LOCK": (), "REFRESH": (), "RESET": (), "REVOKE": (), "ROLLBACK": (), "SET": (), "START": (), "TRUNCATE": (), "USE": (),
-    "ALTER": ("MATERIALIZED", "SCHEMA", "VIEW"),
+    "ALTER": ("MATERIALIZED", "VIEW"),
     "CREATE": ("CATALOG", "FUNCTION", "INDEX", "MACRO", "MATERIALIZED", "ROLE", "TEMPORARY"),
     "DROP": ("CATALOG", "FUNCTION", "INDEX", "MACRO", "MATERIALIZED", "ROLE"),
     "SHOW": ("CATALOGS", "COMPACTIONS", "CURRENT", "GRANT", "GRANTS", "INDEX", "LOCKS", "ROLE", "ROLES", "SESSION", "STATS",
