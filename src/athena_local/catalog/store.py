@@ -23,6 +23,8 @@ from athena_local.storage import SqliteFile
 
 Record = dict[str, Any]
 
+_WILDCARD = re.compile(r"(?<![.\])\\])(?<!\\\w)\*")
+
 
 class Catalog:
     """Thread-safe. Every write is one SQLite transaction; every read sees the last committed one."""
@@ -100,9 +102,12 @@ class Catalog:
             return self._table(self.table_row(connection, database, name))
 
     def get_tables(self, database: str, expression: str | None = None) -> list[Record]:
-        """Return a database's tables by name; `expression` is a regular expression the whole name must match."""
+        """Return a database's tables by name; `expression` is a regular expression the whole name must match.
+
+        An asterisk that no `.`, `]` or `)` precedes stands for any characters, as Glue takes it: `sales_*`, `*_raw`.
+        """
         try:
-            wanted = re.compile(expression, re.IGNORECASE) if expression else None
+            wanted = re.compile(_WILDCARD.sub(".*", expression), re.IGNORECASE) if expression else None
         except re.error as error:
             raise InvalidInputError(f"Invalid expression '{expression}': {error}") from error
         with self.file.read() as connection:
