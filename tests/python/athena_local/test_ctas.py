@@ -62,9 +62,9 @@ def test_ctas_enters_the_table_as_athena_does(execute: Execute, catalog: Catalog
     storage = table["StorageDescriptor"]
     assert [(column["Name"], column["Type"]) for column in storage["Columns"]] == [
         ("a", "int"),
-        ("b", "string"),
+        ("b", "varchar(1)"),
     ]
-    assert table["PartitionKeys"] == [{"Name": "k", "Type": "string"}]
+    assert table["PartitionKeys"] == [{"Name": "k", "Type": "varchar(1)"}]
     assert (storage["BucketColumns"], storage["NumberOfBuckets"], storage["Location"]) == (
         ["b"],
         3,

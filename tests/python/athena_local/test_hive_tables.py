@@ -311,7 +311,7 @@ def test_insert_wrong_types_are_refused(execute: Execute) -> None:
         execute("insert into t values ('x', 'y')")
     assert str(caught.value) == (
         "TYPE_MISMATCH: line 1:13: Insert query has mismatched column types:"
-        " Table: [integer, varchar], Query: [varchar, varchar]"
+        " Table: [integer, varchar(1)], Query: [varchar(1), varchar(1)]"
     )
 
 

@@ -57,7 +57,7 @@ _MISMATCH = "TYPE_MISMATCH: line 1:13: Insert query has mismatched column types:
         ),
         (
             "insert into t select 1, 'x'",
-            _MISMATCH + "[integer, varchar, decimal(5,2)], Query: [integer, varchar]",
+            _MISMATCH + "[integer, varchar, decimal(5,2)], Query: [integer, varchar(1)]",
         ),
         ("insert into t (a) values (date '2025-01-01')", _MISMATCH + "[integer], Query: [date]"),
         (

@@ -23,12 +23,12 @@ def test_view_is_stored_as_athena_stores_it(execute: Execute, catalog: Catalog) 
     assert table["Parameters"]["presto_view"] == "true"
     assert [(c["Name"], c["Type"]) for c in table["StorageDescriptor"]["Columns"]] == [
         ("a", "int"),
-        ("b", "string"),
+        ("b", "varchar(1)"),
     ]
     packed = table["ViewOriginalText"].removeprefix("/* Presto View: ").removesuffix(" */")
     body = json.loads(base64.b64decode(packed))
     assert body["originalSql"] == "select 1 as A, 'x' as b"
-    assert body["columns"] == [{"name": "a", "type": "integer"}, {"name": "b", "type": "varchar"}]
+    assert body["columns"] == [{"name": "a", "type": "integer"}, {"name": "b", "type": "varchar(1)"}]
 
 
 def test_view_reads_its_own_database_and_is_replaced(rows: Rows, execute: Execute) -> None:
@@ -140,5 +140,5 @@ def test_information_schema_tells_tables_and_columns(rows: Rows, execute: Execut
     assert rows(
         "select column_name, data_type, ordinal_position, extra_info from information_schema.columns"
         " where table_name = 't' order by ordinal_position"
-    ) == [("a", "integer", 1, None), ("k", "varchar", 2, "partition key")]
+    ) == [("a", "integer", 1, None), ("k", "varchar(1)", 2, "partition key")]
     assert rows("select schema_name from awsdatacatalog.information_schema.schemata") == [("default",)]
