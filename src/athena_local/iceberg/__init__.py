@@ -10,6 +10,7 @@ from athena_local.iceberg.maintenance import optimize, vacuum
 from athena_local.iceberg.merge import merge
 from athena_local.iceberg.metadata_tables import METADATA_TABLES, scan_metadata
 from athena_local.iceberg.planning import AsOf
+from athena_local.iceberg.properties import unsupported
 from athena_local.iceberg.scans import Scan, scan, scan_columns
 from athena_local.iceberg.table import columns, is_iceberg
 
@@ -34,6 +35,7 @@ __all__ = [
     "scan",
     "scan_columns",
     "scan_metadata",
+    "unsupported",
     "update",
     "vacuum",
 ]

@@ -82,12 +82,18 @@ class _DeleteManifestWriter(ManifestWriterV2):
 
 
 def commit_changes(
-    context: QueryContext, table: IcebergTable, changes: Changes, *, independent: bool = False
+    context: QueryContext,
+    table: IcebergTable,
+    changes: Changes,
+    *,
+    independent: bool = False,
+    beside_appends: bool = False,
 ) -> IcebergTable:
     """Commit, or raise CommitConflictError having changed nothing. No change commits no snapshot.
 
     independent: the change holds whatever others committed meanwhile (an INSERT). A MERGE that happens to insert only is
     not: two of them would each add the row that both found missing.
+    beside_appends: it holds as long as others only appended (an OPTIMIZE, whose files are as they were).
     """
     if not changes:
         return table
@@ -102,8 +108,21 @@ def commit_changes(
             table = tables.reload(context, table)
             moved = (spec, schema) != (table.metadata.default_spec_id, table.metadata.current_schema_id)
             if moved or not (independent or table.snapshot_id == base):
+                if not moved and beside_appends and _only_appended(table, base):
+                    continue
                 raise
     raise CommitConflictError(table.database, table.name)
+
+
+def _only_appended(table: IcebergTable, base: int | None) -> bool:
+    """Tell whether every snapshot since `base` added data and did nothing else."""
+    walked = table.metadata.current_snapshot()
+    while walked is not None and walked.snapshot_id != base:
+        if walked.summary is None or walked.summary.operation != Operation.APPEND:
+            return False
+        parent = walked.parent_snapshot_id
+        walked = table.metadata.snapshot_by_id(parent) if parent is not None else None
+    return walked is not None
 
 
 def check_writable(table: IcebergTable) -> None:

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from athena_local.sql.statements import AlterTable, CreateTable, CreateTableAs, TableName
 
 ALTER_ATTEMPTS = 5
-NOT_SUPPORTED_TEXT = "Query type not supported by Athena Iceberg at this time"
 _NOT_IN_DDL = {"time", "uuid"}  # CTAS makes such columns, CREATE TABLE and ALTER TABLE have no names for them
 
 
@@ -131,7 +130,7 @@ def create_table_as(session: Session, statement: CreateTableAs) -> StatementResu
         raise QueryError(
             "ICEBERG_FILESYSTEM_ERROR", f"Cannot create a table on a non-empty location: {metadata.location}"
         )
-    staged = tables.staged(context, database, name, metadata, str(given.get("comment", "")))
+    staged = tables.staged(context, database, name, metadata, statement.comment or "")
     names = [field.name for field in staged.schema.fields]
     journal = journal_of(context.config)
     with journal.writing(context.query_id, context.catalog, context.objects) as entry:
@@ -245,7 +244,7 @@ def _updates(table: IcebergTable, action: Any) -> tuple[TableUpdate, ...]:
         present = properties.of_unset(table, action.keys)
         return (RemovePropertiesUpdate(removals=present),) if present else ()
     if not isinstance(action, (AddColumns, DropColumn, ChangeColumn)):
-        raise properties.unsupported(NOT_SUPPORTED_TEXT)
+        raise properties.unsupported()
     transaction = table.pyiceberg().transaction()
     try:
         if isinstance(action, AddColumns):

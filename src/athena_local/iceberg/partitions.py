@@ -39,6 +39,8 @@ def parse_spec(texts: Sequence[str], schema: Schema) -> PartitionSpec:
     fields = []
     for number, text in enumerate(texts):
         column, transform, suffix = _parse(text)
+        if "." in column:
+            raise QueryError("NOT_SUPPORTED", f"Partitioning by nested field is unsupported: {column}")
         source = _source(schema, column, text)
         if not transform.can_transform(source.field_type):
             raise _invalid(text)

@@ -35,7 +35,7 @@ _KEPT_AS = {
 }
 _SHOWN_AS = {kept: key for key, kept in _KEPT_AS.items()}
 _WORDS = {"format", "write_compression", "write_data_path_enabled"}  # every other value is a number
-_CTAS_ONLY = {"table_type", "location", "partitioning", "is_external", "comment"}
+_CTAS_ONLY = {"table_type", "location", "partitioning", "is_external"}
 _UNWRITABLE_FORMATS = {"orc", "avro"}
 # Iceberg's names of codecs -> DuckDB's
 _CODECS = {
@@ -50,7 +50,7 @@ _LEVEL_CODEC, _DEFAULT_LEVEL = "zstd", "3"
 _LEAST_LEVEL, _MOST_LEVEL = 1, 22
 
 
-def unsupported(text: str) -> QueryError:
+def unsupported(text: str = "Query type not supported by Athena Iceberg at this time") -> QueryError:
     """Return what Athena's own check of an Iceberg statement raises: a reason without a code."""
     return QueryError("", text, error_type=1200)
 

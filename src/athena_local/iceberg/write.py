@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from athena_local.engine.session import Session
     from athena_local.iceberg.table import IcebergTable
 
-FILE_SIZE_BYTES = 128 * 1024**2  # Athena's and Iceberg's usual target; DuckDB checks it at each row group
+FILE_SIZE_BYTES = 512 * 1024**2  # Athena's and Iceberg's default target; DuckDB checks it at each row group
 UPLOAD_THREADS = 8  # uploads wait for the network more than for the processor; more than 16 gains nothing
 BOUND_CHARACTERS = 16  # Iceberg's default truncate(16) of string bounds
 DELETE_PATH_ID, DELETE_POS_ID = 2147483546, 2147483545  # reserved by the specification

@@ -111,8 +111,8 @@ def test_partitions_tell_bounds_and_counts_of_their_columns(rows: Run, table: st
     ]
     summaries = rows(
         "SELECT DISTINCT s.contains_null, s.lower_bound, s.upper_bound "
-        'FROM "t$manifests" CROSS JOIN UNNEST(partition_summaries) AS s '
-        "ORDER BY 2, 3"
+        'FROM "t$manifests" CROSS JOIN UNNEST(partition_summaries) '
+        "AS s (contains_null, contains_nan, lower_bound, upper_bound) ORDER BY 2, 3"
     )
     assert summaries == [
         (False, "2025-01", "2025-01"),
@@ -237,6 +237,92 @@ def test_optimize_packs_files_and_applies_deletes(execute: Run, rows: Run, table
 def test_optimize_with_nothing_to_do_commits_nothing(execute: Run, rows: Run, table: str) -> None:
     execute("OPTIMIZE t REWRITE DATA USING BIN_PACK")
     assert rows('SELECT count(*) FROM "t$snapshots"') == [(3,)]
+
+
+def files(rows: Run) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = rows('SELECT content, record_count FROM "t$files" ORDER BY 1, 2')
+    return found
+
+
+def test_optimize_rewrites_only_the_partitions_it_is_told(execute: Run, rows: Run, table: str) -> None:
+    execute("ALTER TABLE t SET TBLPROPERTIES ('optimize_rewrite_data_file_threshold' = '2')")
+    execute("INSERT INTO t VALUES (5, DATE '2025-01-05', 'e', 5.5e0)")
+    before = rows("SELECT id, d, name, x FROM t ORDER BY id")
+    execute("OPTIMIZE t REWRITE DATA USING BIN_PACK WHERE d >= DATE '2025-02-01'")
+    assert files(rows) == [(0, 1), (0, 2), (0, 2), (1, 1)]
+    execute("OPTIMIZE t REWRITE DATA USING BIN_PACK WHERE d < DATE '2025-02-01'")
+    assert files(rows) == [(0, 2), (0, 2)]
+    assert rows("SELECT id, d, name, x FROM t ORDER BY id") == before
+    for predicate, message in (
+        ("id = 1", "NOT_SUPPORTED: Unexpected FilterNode found in plan"),
+        ("nowhere = 1", "COLUMN_NOT_FOUND: line 1:46: Column 'nowhere' cannot be resolved"),
+    ):
+        with pytest.raises(QueryError, match=message):
+            execute(f"OPTIMIZE t REWRITE DATA USING BIN_PACK WHERE {predicate}")
+
+
+def test_optimize_honours_the_sizes_of_the_table(execute: Run, rows: Run, table: str) -> None:
+    execute("INSERT INTO t VALUES (5, DATE '2025-02-05', 'e', 5.5e0)")
+    execute(
+        "ALTER TABLE t SET TBLPROPERTIES ('optimize_rewrite_data_file_threshold' = '1', "
+        "'optimize_rewrite_min_data_file_size_bytes' = '1')"
+    )
+    execute("OPTIMIZE t REWRITE DATA USING BIN_PACK")
+    assert files(rows) == [(0, 1), (0, 1), (0, 1), (0, 2), (1, 1)]  # nothing is that small
+    execute("ALTER TABLE t SET TBLPROPERTIES ('optimize_rewrite_max_data_file_size_bytes' = '2')")
+    execute("OPTIMIZE t REWRITE DATA USING BIN_PACK WHERE d < DATE '2025-02-01'")
+    assert files(rows) == [
+        (0, 1),
+        (0, 1),
+        (0, 1),
+        (0, 1),
+    ]  # too large, so written again without its deleted row
+
+
+def test_optimize_goes_on_beside_an_insert_and_not_beside_a_delete(
+    execute: Run, rows: Run, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from athena_local.iceberg import commit
+
+    execute("ALTER TABLE t SET TBLPROPERTIES ('optimize_rewrite_data_file_threshold' = '2')")
+    real, overtaking = commit.snapshot_updates, ["INSERT INTO t VALUES (9, NULL, 'beside', NULL)"]
+
+    def overtaken(*arguments: Any) -> Any:
+        updates = real(*arguments)
+        if overtaking:
+            execute(overtaking.pop())
+        return updates
+
+    monkeypatch.setattr(commit, "snapshot_updates", overtaken)
+    execute("OPTIMIZE t REWRITE DATA USING BIN_PACK")
+    assert rows("SELECT id FROM t ORDER BY id") == [(2,), (3,), (4,), (9,)]
+    execute("INSERT INTO t VALUES (5, DATE '2025-02-05', 'e', 5.5e0)")
+    overtaking.append("DELETE FROM t WHERE id = 3")
+    with pytest.raises(QueryError, match="ICEBERG_COMMIT_ERROR"):
+        execute("OPTIMIZE t REWRITE DATA USING BIN_PACK")
+    assert rows("SELECT id FROM t ORDER BY id") == [(2,), (4,), (5,), (9,)]
+
+
+def test_vacuum_keeps_so_many_snapshots_and_metadata_files(
+    execute: Run, rows: Run, table: str, objects: ObjectStore, lake: str, context: Any, catalog: Catalog
+) -> None:
+    execute(
+        "ALTER TABLE t SET TBLPROPERTIES ('vacuum_max_snapshot_age_seconds' = '0', 'vacuum_min_snapshots_to_keep' = '2',"
+        " 'vacuum_max_metadata_files_to_keep' = '1')"
+    )
+    assert len(metadata_files(objects, lake)) == 4
+    execute("VACUUM t")
+    assert rows('SELECT operation FROM "t$snapshots" ORDER BY committed_at') == [("append",), ("delete",)]
+    loaded = load(context, catalog.get_table("default", "t"))
+    logged = {entry.metadata_file for entry in loaded.metadata.metadata_log}
+    assert metadata_files(objects, lake) == logged | {loaded.location}
+    assert rows("SELECT id FROM t ORDER BY id") == [(2,), (3,), (4,)]
+    execute("INSERT INTO t VALUES (5, DATE '2025-02-05', 'e', 5.5e0)")
+    assert rows("SELECT count(*) FROM t") == [(4,)]
+
+
+def metadata_files(objects: ObjectStore, lake: str) -> set[str]:
+    return {item.path for item in objects.list(f"{lake}t/metadata/") if item.path.endswith(".metadata.json")}
 
 
 def test_vacuum_forgets_old_snapshots_and_deletes_only_their_files(
