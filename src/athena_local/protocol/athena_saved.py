@@ -146,7 +146,7 @@ class AthenaSavedQueryService:
             "QueryStatement": request["QueryStatement"],
             "WorkGroupName": workgroup,
             "Description": request.get("Description") or "",
-            "LastModifiedTime": time.time(),
+            "LastModifiedTime": round(time.time(), 3),
             "WorkGroup": workgroup,
             "Key": key,
         }

@@ -172,7 +172,7 @@ def _new(name: str, configuration: Record, description: str | None) -> Record:
             "EngineVersion": _engine(configuration.get("EngineVersion")),
         },
         "Description": description or "",
-        "CreationTime": time.time(),
+        "CreationTime": round(time.time(), 3),
     }
 
 

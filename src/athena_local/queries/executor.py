@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import threading
 import time
 import uuid
@@ -115,8 +116,9 @@ class Executor:
             submission.database,
             location_enforced=submission.location_enforced,
         )
-        record = _new_record(submission, self._reported(statement, submission), received)
-        key = reuse.key_of(submission, statement)
+        reported = self._reported(statement, submission)
+        record = _new_record(submission, reported, received)
+        key = reuse.key_of(submission, reported, self._prepared_text(statement, submission))
         earlier = reuse.find(self._history, self._results, submission, key, received)
         if earlier is not None:
             reuse.answer(record, earlier)
@@ -140,6 +142,12 @@ class Executor:
             return executed(statement, submission.workgroup, self._prepared)
         except QueryError:
             return statement
+
+    def _prepared_text(self, statement: Any, submission: Submission) -> str | None:
+        """Return what an EXECUTE runs as it was prepared, so that preparing it anew makes it another query."""
+        if statement is None or statement.substatement_type != "EXECUTE":
+            return None
+        return self._prepared.get(submission.workgroup, statement.name)
 
     def stop(self, query_id: str, reason: str = STOPPED_REASON) -> None:
         """Ask a query to stop; one that waits in the queue ends at once, one that has ended stays as it is."""
@@ -251,7 +259,7 @@ class Executor:
     def _end(self, query: _Query, state: str, reason: str, error: QueryError | None = None) -> None:
         record, now = query.record, time.time()
         status = record["Status"]
-        status.update(State=state, CompletionDateTime=now)
+        status.update(State=state, CompletionDateTime=round(now, 3))
         if reason:
             status["StateChangeReason"] = reason
         if error is not None:
@@ -315,7 +323,7 @@ def _new_record(submission: Submission, statement: Any, received: float) -> Reco
         "ResultConfiguration": {**submission.result_configuration, "OutputLocation": location},
         "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": submission.reuse or {"Enabled": False}},
         "QueryExecutionContext": {key: value for key, value in context.items() if value},
-        "Status": {"State": "QUEUED", "SubmissionDateTime": received},
+        "Status": {"State": "QUEUED", "SubmissionDateTime": round(received, 3)},
         "Statistics": {},
         "WorkGroup": submission.workgroup,
         "EngineVersion": {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": ENGINE_VERSION},
@@ -356,7 +364,8 @@ def _fill_timings(record: Record, ended: float) -> None:
 
 
 def _millis(seconds: float) -> int:
-    return max(0, round(seconds * 1000))
+    """Return milliseconds, rounded up: what took place took some time."""
+    return max(0, math.ceil(seconds * 1000))
 
 
 def _internal_error(raised: Exception, query_id: str) -> QueryError:

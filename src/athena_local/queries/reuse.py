@@ -1,7 +1,7 @@
 """Result reuse by age: a SELECT that repeats an earlier one of its workgroup is answered with that one's result file.
 
 The same text, database, catalog, parameters and result configuration, asked for by ResultReuseByAgeConfiguration; the
-earlier result must still be in S3. EXECUTE is run anew, since what it names may have changed.
+earlier result must still be in S3. EXECUTE is a SELECT by what it names, as that was prepared at the time.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 DEFAULT_AGE_MINUTES = 60
 
 
-def key_of(submission: Submission, statement: Any) -> str | None:
-    """Return what a query has to have in common with an earlier one; None for what is never reused."""
+def key_of(submission: Submission, statement: Any, prepared_text: str | None = None) -> str | None:
+    """Return what a query has to have in common with an earlier one; None for what is never reused.
+
+    `statement` and `prepared_text` are, of an EXECUTE, what it runs.
+    """
     if statement is None or statement.substatement_type != "SELECT" or statement.statement_type != "DML":
         return None
     parts = [
         submission.sql,
+        prepared_text,
         (submission.database or "").lower(),
         (submission.catalog or "").lower(),
         submission.parameters,
@@ -51,7 +55,7 @@ def answer(record: Record, earlier: Record) -> None:
     """Make a new query's record that of one which ended at once with the earlier one's result, scanning nothing."""
     now = time.time()
     passed = max(0, round((now - record["Status"]["SubmissionDateTime"]) * 1000))
-    record["Status"].update(State="SUCCEEDED", CompletionDateTime=now)
+    record["Status"].update(State="SUCCEEDED", CompletionDateTime=round(now, 3))
     record["ResultConfiguration"] = earlier["ResultConfiguration"]
     record["Statistics"] = {
         "DataScannedInBytes": 0,

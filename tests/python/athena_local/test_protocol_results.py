@@ -224,7 +224,9 @@ def test_statistics_add_up(server: Any, athena: Any) -> None:
         "EngineExecutionTimeInMillis",
         "ServiceProcessingTimeInMillis",
     )
-    assert abs(sum(told[name] for name in parts) - told["TotalExecutionTimeInMillis"]) <= 4  # each is rounded
+    assert (
+        abs(sum(told[name] for name in parts) - told["TotalExecutionTimeInMillis"]) <= 4
+    )  # each is rounded up
     assert told["QueryPlanningTimeInMillis"] <= told["EngineExecutionTimeInMillis"] + 1
     assert told["ResultReuseInformation"] == {"ReusedPreviousResult": False}
     assert execution["EngineVersion"] == {

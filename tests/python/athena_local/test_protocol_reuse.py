@@ -81,6 +81,17 @@ def test_other_text_database_parameters_or_settings_are_run_anew(server: Any, ta
     assert not reused(run(server, sql, ExecutionParameters=["1"], ResultConfiguration=encrypted))
 
 
+def test_execute_is_reused_until_it_is_prepared_anew(server: Any, run_query: Any, table: str) -> None:
+    name = f"p{uuid.uuid4().hex[:8]}"
+    run_query(f"prepare {name} from select id from {table} where id = ?")
+    sql = f"execute {name} using 1"
+    run(server, sql)
+    assert reused(run(server, sql))
+    assert not reused(run(server, f"execute {name} using 2"))
+    run_query(f"prepare {name} from select id + 1 from {table} where id = ?")
+    assert not reused(run(server, sql))
+
+
 def test_older_failed_or_deleted_results_are_run_anew(server: Any, s3: Any, table: str) -> None:
     sql = f"select count(*) from {table}"
     first = run(server, sql)

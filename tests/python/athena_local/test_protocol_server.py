@@ -134,6 +134,28 @@ def test_history_recover_fails_what_was_running(tmp_path: Path) -> None:
     assert done["Status"]["State"] == "SUCCEEDED"
 
 
+def test_history_forgets_after_45_days_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History(tmp_path / "queries.sqlite")
+    now = time.time()
+
+    def add(name: str, days_old: float) -> None:
+        status = {"State": "SUCCEEDED", "SubmissionDateTime": now - days_old * 86_400}
+        record = {"QueryExecutionId": name, "WorkGroup": "primary", "Status": status}
+        history.add(record, {}, None, reuse_key="k")
+
+    add("old", 45.1)
+    add("kept", 44.9)
+    assert history.get("old") is not None  # the hour has not passed
+    monkeypatch.setattr("athena_local.queries.history.time.time", lambda: now + 3601)
+    add("new", 0)
+    found = [name for _, name in history.ids("primary", None, 10)]
+    reusable = history.reusable("primary", "k", 0)
+    history.close()
+    assert found == ["new", "kept"]
+    assert reusable is not None
+    assert reusable["QueryExecutionId"] == "new"
+
+
 @pytest.mark.parametrize(("text", "size"), [("2g", 2 * 1024**3), ("512MiB", 512 * 1024**2), ("1GB", 1024**3)])
 def test_size_reads_units(text: str, size: int) -> None:
     assert _size(text) == size
