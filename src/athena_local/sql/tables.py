@@ -10,6 +10,7 @@ from athena_local import iceberg
 from athena_local.catalog import EntityNotFoundError
 from athena_local.config import CATALOG_NAME
 from athena_local.engine import hive
+from athena_local.engine.values import literal
 from athena_local.errors import QueryError
 from athena_local.sql import information_schema, time_travel, views
 from athena_local.sql.dialect import DuckDBText
@@ -98,11 +99,21 @@ class Tables:
         keys = hive.partition_columns(record)
         if suffix == "partitions" and keys and not iceberg.is_iceberg(record):
             return self._partitions(record, keys)
+        if suffix == "properties" and not iceberg.is_iceberg(record) and not views.is_view(record):
+            return self._properties(record)
         text = f"Table '{CATALOG_NAME.lower()}.{name.database}.{name.name}' does not exist"
         raise QueryError("TABLE_NOT_FOUND", text, position=name.position)
 
+    def _properties(self, record: Record) -> tuple[str, list[Output]]:
+        """Return `t$properties`: one row, a text column a table property."""
+        properties = {
+            str(key).lower(): str(value) for key, value in sorted((record.get("Parameters") or {}).items())
+        }
+        selected = [f"{literal(value)} AS {quote(key)}" for key, value in properties.items()]
+        return f"SELECT {', '.join(selected)}", [Output(key, VARCHAR, key) for key in properties]
+
     def _partitions(self, record: Record, keys: list[Column]) -> tuple[str, list[Output]]:
-        rows = self.session.context.catalog.get_partitions(record["DatabaseName"], record["Name"])
+        rows = hive.partitions_of(self.session, record)
         names = ", ".join(f'"{key.name}"' for key in keys)
         values = [
             "(" + ", ".join(hive.partition_literal(value, key) for value, key in zip(row["Values"], keys, strict=True)) + ")"

@@ -32,8 +32,6 @@ def alter(cursor: Cursor) -> s.Statement:
         found = s.AlterDatabase(name, properties(cursor))
         cursor.finish()
         return found
-    if cursor.at("VIEW"):
-        raise unsupported()
     cursor.expect("TABLE")
     if cursor.at("IF", "EXISTS"):
         raise no_viable(cursor, cursor.index + 1)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from athena_local.sql import statements as s
-from athena_local.sql.ddl.names import database_name, hive_table_name, table_name, unsupported
+from athena_local.sql.ddl.names import database_name, hive_table_name, table_name
 from athena_local.sql.lexer import Cursor
-
-_UNSUPPORTED = {"INDEX", "ROLE", "MACRO", "TEMPORARY"}
 
 
 def drop(cursor: Cursor) -> s.Statement:
     cursor.expect("DROP")
-    if cursor.token.upper in _UNSUPPORTED:
-        raise unsupported()
     if cursor.accept("DATABASE") or cursor.accept("SCHEMA"):
         if_exists = cursor.accept("IF", "EXISTS")
         name = database_name(cursor)

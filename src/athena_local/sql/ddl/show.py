@@ -8,17 +8,7 @@ from athena_local.sql.ddl.names import database_name, hive_table_name, no_viable
 from athena_local.sql.ddl.partitions import partition
 from athena_local.sql.lexer import Cursor, syntax_error
 
-_UNSUPPORTED = {
-    "COMPACTIONS",
-    "GRANT",
-    "INDEX",
-    "INDEXES",
-    "LOCKS",
-    "PRINCIPALS",
-    "ROLES",
-    "STATS",
-    "TRANSACTIONS",
-}
+_UNSUPPORTED = {"INDEXES", "PRINCIPALS"}
 
 
 def _quoted(cursor: Cursor, first: int, *, from_start: bool = True) -> QueryError | None:
@@ -36,7 +26,7 @@ def _quoted(cursor: Cursor, first: int, *, from_start: bool = True) -> QueryErro
 
 def show(cursor: Cursor) -> s.Statement:
     cursor.expect("SHOW")
-    if cursor.token.upper in _UNSUPPORTED or cursor.at("ROLE", "GRANT") or cursor.at("CURRENT", "ROLES"):
+    if cursor.token.upper in _UNSUPPORTED:
         raise unsupported()
     if cursor.accept("DATABASES") or cursor.accept("SCHEMAS"):
         found = s.Show("databases", pattern=_pattern(cursor))
