@@ -147,13 +147,18 @@ class AthenaQueryService:
             return {"ResultSet": {"Rows": []}}
         _require_results(record)
         stored = StoredResult(**record["Local"]["Result"])
-        offset = _offset(request.get("NextToken"), record["QueryExecutionId"], stored.size_bytes)
-        source = record["Local"].get("ReusedFrom") or record["QueryExecutionId"]
-        location = record["ResultConfiguration"]["OutputLocation"]
         try:
-            rows, following = self._results.page(source, location, stored, offset, size)
+            if request.get("QueryResultType") == "DATA_MANIFEST":
+                return self._manifest(record["QueryExecutionId"], stored, request.get("NextToken"), size)
+            return self._rows(record, stored, request.get("NextToken"), size)
         except FileNotFoundError as cause:
             raise invalid("Could not find results", "RESULT_NOT_FOUND") from cause
+
+    def _rows(self, record: Record, stored: StoredResult, token: str | None, size: int) -> Record:
+        offset = _offset(token, record["QueryExecutionId"], stored.size_bytes)
+        source = record["Local"].get("ReusedFrom") or record["QueryExecutionId"]
+        location = record["ResultConfiguration"]["OutputLocation"]
+        rows, following = self._results.page(source, location, stored, offset, size)
         answer: Record = {
             "ResultSet": {
                 "Rows": [{"Data": [_datum(value) for value in row]} for row in rows],
@@ -165,6 +170,16 @@ class AthenaQueryService:
         if len(rows) == size:
             answer["NextToken"] = encode_token([record["QueryExecutionId"], following or stored.size_bytes])
         return answer
+
+    def _manifest(self, query_id: str, stored: StoredResult, token: str | None, size: int) -> Record:
+        """Answer a page of the manifest: the files that a CTAS, INSERT or UNLOAD wrote, one a row."""
+        if stored.manifest_location is None:
+            raise invalid("The query has no data manifest: only CTAS, INSERT and UNLOAD of rows write one.")
+        paths = self._results.manifest(stored.manifest_location)
+        start = _offset(token, query_id, len(paths))
+        rows = paths[start : start + size]
+        more = {"NextToken": encode_token([query_id, start + size])} if start + size < len(paths) else {}
+        return {"ResultSet": {"Rows": [{"Data": [_datum(path)]} for path in rows]}, **more}
 
     @operation("GetQueryRuntimeStatistics")
     def get_query_runtime_statistics(self, request: Record) -> Record:

@@ -73,17 +73,13 @@ class GlueService:
 
     @operation("GetTable")
     def get_table(self, request: Record) -> Record:
-        return {"Table": self._catalog.get_table(request["DatabaseName"], request["Name"])}
+        return {"Table": _only(self._catalog.get_table(request["DatabaseName"], request["Name"]), request)}
 
     @operation("GetTables")
     def get_tables(self, request: Record) -> Record:
         tables = self._catalog.get_tables(request["DatabaseName"], request.get("Expression"))
         chosen, more = page(tables, request, key=_by_name, limit=PAGE_SIZE, malformed=malformed_token)
-        if wanted := set(request.get("AttributesToGet") or ()):
-            names = {"NAME": ("Name",), "TABLE_TYPE": ("Name", "TableType")}
-            kept = {name for one in wanted for name in names.get(one, ())} | {"DatabaseName"}
-            chosen = [{name: table[name] for name in kept if name in table} for table in chosen]
-        return {"TableList": chosen, **more}
+        return {"TableList": [_only(table, request) for table in chosen], **more}
 
     @operation("UpdateTable")
     def update_table(self, request: Record) -> Record:
@@ -166,6 +162,15 @@ def each(items: list[Any], action: Callable[[Any], object], name: Callable[[Any]
             detail = {"ErrorCode": error.code, "ErrorMessage": str(error)}
             errors.append({**name(item), "ErrorDetail": detail})
     return errors
+
+
+def _only(table: Record, request: Record) -> Record:
+    """Return what AttributesToGet asks for of a table; all of it when that does not say, or says DEFAULT."""
+    wanted = set(request.get("AttributesToGet") or ())
+    if not wanted or wanted & {"DEFAULT", "LATEST_ICEBERG_METADATA"}:
+        return table
+    kept = {"Name", "DatabaseName", *(("TableType",) if "TABLE_TYPE" in wanted else ())}
+    return {name: value for name, value in table.items() if name in kept}
 
 
 def _by_name(record: Record) -> str:

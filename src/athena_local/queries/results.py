@@ -130,6 +130,15 @@ class ResultStore:
             return not error.missing
         return True
 
+    def manifest(self, location: str) -> list[str]:
+        """Return the files that a manifest names. Raises FileNotFoundError when it is gone from S3."""
+        try:
+            return self._objects.read(location).decode().splitlines()
+        except StorageError as error:
+            if error.missing:
+                raise _gone(location) from error
+            raise
+
     def store(
         self, target: Target, result: StatementResult, objects: ObjectStore | None = None
     ) -> StoredResult:
@@ -160,7 +169,10 @@ class ResultStore:
         columns = [column_info(_ROWS_COLUMN)]
         count = result.update_count or 0
         metadata = metadata_file(target.query_id, columns, (UPDATES[target.substatement_type], count))
-        manifest = f"{target.location}-manifest.csv" if result.manifest else None
+        listed = (
+            bool(result.manifest) or target.substatement_type == "UNLOAD"
+        )  # an empty list of files is one too
+        manifest = f"{target.location}-manifest.csv" if listed else None
         with self._writing_metadata(target, metadata):
             if manifest:
                 body = "".join(f"{path}\n" for path in result.manifest).encode()

@@ -188,6 +188,22 @@ def test_search_tables_by_text_filter_and_order(glue: Any, database: str) -> Non
     assert [one["Name"] for page in (first, rest) for one in page["TableList"]] == ["alpha", "beta", "gamma"]
 
 
+def test_only_the_attributes_asked_for_are_answered(glue: Any, database: str) -> None:
+    glue.create_table(
+        DatabaseName=database, TableInput={"Name": "t", "TableType": "VIRTUAL_VIEW", "Owner": "me"}
+    )
+    names = {"Name": "t", "DatabaseName": database}
+    for wanted, expected in (
+        (["NAME"], names),
+        (["NAME", "TABLE_TYPE"], {**names, "TableType": "VIRTUAL_VIEW"}),
+    ):
+        tables = glue.get_tables(DatabaseName=database, AttributesToGet=wanted)["TableList"]
+        assert tables == [expected]
+        assert glue.get_table(DatabaseName=database, Name="t", AttributesToGet=wanted)["Table"] == expected
+    whole = glue.get_table(DatabaseName=database, Name="t", AttributesToGet=["DEFAULT"])["Table"]
+    assert whole["Owner"] == "me"
+
+
 @pytest.mark.parametrize(
     ("operation", "request_"),
     [

@@ -183,6 +183,9 @@ def test_ctas_and_insert_leave_counts_and_a_manifest(
     lines = body(s3, f"{location}-manifest.csv").decode().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"{lake}t/")
+    query_id = execution["QueryExecutionId"]
+    answer = athena.get_query_results(QueryExecutionId=query_id, QueryResultType="DATA_MANIFEST")
+    assert answer["ResultSet"]["Rows"] == [{"Data": [{"VarCharValue": lines[0]}]}]
     execution, location = finish(server, f"insert into {database}.t select id from {database}.t where false")
     assert sorted(stored(s3, location)) == [".metadata"]
     assert "DataManifestLocation" not in execution["Statistics"]
