@@ -117,7 +117,7 @@ def _explain(cursor: Cursor) -> Statement:
     cursor.expect("EXPLAIN")
     analyze = cursor.accept("ANALYZE")
     verbose = analyze and cursor.accept("VERBOSE")
-    options = {"FORMAT": "TEXT", "TYPE": "LOGICAL"}
+    options = {"FORMAT": "TEXT", "TYPE": "DISTRIBUTED"}
     if cursor.at("(") and cursor.ahead().upper in _OPTIONS:
         cursor.expect("(")
         while True:

@@ -55,7 +55,7 @@ class Explain(Statement):
     substatement: ClassVar[str] = "EXPLAIN"
     statement: Statement
     form: str = "text"
-    kind: str = "logical"
+    kind: str = "distributed"
     analyze: bool = False
     verbose: bool = False
 

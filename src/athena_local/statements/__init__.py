@@ -18,6 +18,7 @@ from athena_local.statements import (
     ctas,
     definitions,
     describe,
+    explain,
     insert,
     partitions,
     prepared,
@@ -54,7 +55,7 @@ def execute(statement: s.Statement, context: QueryContext) -> StatementResult:
 def _run(session: Session, statement: s.Statement) -> StatementResult:
     handlers: dict[type, Callable[[Session, Any], StatementResult]] = {
         s.Select: query.select,
-        s.Explain: query.explain,
+        s.Explain: _explain,
         s.CreateDatabase: definitions.create_database,
         s.AlterDatabase: definitions.alter_database,
         s.DropDatabase: definitions.drop_database,
@@ -78,6 +79,10 @@ def _run(session: Session, statement: s.Statement) -> StatementResult:
         s.Vacuum: _on_iceberg("VACUUM", iceberg.vacuum),
     }
     return handlers[type(statement)](session, statement)
+
+
+def _explain(session: Session, statement: s.Explain) -> StatementResult:
+    return explain.explain(session, statement, lambda inner: _run(session, inner))
 
 
 def _create_table(session: Session, statement: s.CreateTable) -> StatementResult:

@@ -1,4 +1,4 @@
-"""SELECT and EXPLAIN: rows as a stream of Arrow batches."""
+"""SELECT: rows as a stream of Arrow batches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from athena_local.context import ResultColumn, StatementResult
-from athena_local.errors import QueryError
+from athena_local.context import StatementResult
 from athena_local.sql import statements as s
 from athena_local.types import AthenaType
 from athena_local.types.mappings import arrow_in_zone
@@ -45,26 +44,3 @@ def closing(session: Session, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.
         yield from batches
     finally:
         session.close()
-
-
-def explain(session: Session, statement: s.Explain) -> StatementResult:
-    """Return this engine's own plan: what Trino's would be cannot be known here, and the text is not Athena's."""
-    inner = statement.statement
-    query = getattr(inner, "query", None)
-    if statement.kind == "validate":
-        if query is not None:
-            session.translate(query)
-        return _rows(ResultColumn("Valid", "boolean"), pa.array([True]))
-    if query is None:
-        return _rows(ResultColumn("Query Plan", "varchar", 2147483647), pa.array([inner.substatement_type]))
-    if statement.form == "graphviz":
-        raise QueryError("NOT_SUPPORTED", "EXPLAIN (FORMAT GRAPHVIZ) is not supported by this server")
-    words = "EXPLAIN (FORMAT json)" if statement.form == "json" else "EXPLAIN"
-    words = "EXPLAIN ANALYZE" if statement.analyze else words
-    plan = session.execute(f"{words} {session.translate(query).sql}").fetchall()
-    lines = "\n".join(row[-1] for row in plan).splitlines()
-    return _rows(ResultColumn("Query Plan", "varchar", 2147483647), pa.array(lines, pa.string()))
-
-
-def _rows(column: ResultColumn, values: pa.Array) -> StatementResult:
-    return StatementResult([column], iter([pa.RecordBatch.from_arrays([values], [column.name])]))

@@ -126,7 +126,7 @@ def test_explain_runs_nothing(rows: Rows, execute: Execute) -> None:
     result = execute("explain select 1 / 0 from (values 1) t(x) where x > 5")
     assert [column.name for column in result.columns] == ["Query Plan"]
     assert list(result.batches)
-    assert rows("explain (type validate) select 1") == [(True,)]
+    assert rows("explain (type validate) select 1") == [("true",), ("",)]
     with pytest.raises(QueryError, match="TABLE_NOT_FOUND"):
         execute("explain select * from nope")
 
