@@ -54,7 +54,7 @@ class Expressions:
 def normal_form(node: exp.Normalize) -> list[exp.Expression]:
     """NORMALIZE(text, NFD): the form is a bare word to Trino, an argument here."""
     form = node.args.get("form")
-    return [node.this] if form is None else [node.this, exp.Literal.string(form.name)]
+    return [node.this] if not form else [node.this, exp.Literal.string(form.name)]
 
 
 _HANDLERS: dict[type, Handler] = {
@@ -62,6 +62,7 @@ _HANDLERS: dict[type, Handler] = {
     exp.Identifier: names.lambda_name,
     exp.Dot: names.dot,
     exp.Literal: literals.literal,
+    exp.UnicodeString: literals.unicode_text,
     exp.Boolean: lambda _build, node, _scope: Typed(node.copy(), BOOLEAN),
     exp.Null: lambda _build, node, _scope: Typed(node.copy(), UNKNOWN),
     exp.Paren: operators.paren,

@@ -58,6 +58,26 @@ def literal(build: Expressions, node: exp.Literal, scope: Scope) -> Typed:  # no
     return Typed(Text(this=text if "e" in text.lower() else f"{text}e0"), DOUBLE)
 
 
+def unicode_text(build: Expressions, node: exp.UnicodeString, scope: Scope) -> Typed:  # noqa: ARG001
+    """U&'\\00e9' and U&'!+01F600' UESCAPE '!': four hexadecimal digits, or six behind a plus."""
+    given = node.args.get("escape")
+    mark = re.escape(given.name if isinstance(given, exp.Expression) else str(given or "\\"))
+    wrong = False
+
+    def one(match: re.Match[str]) -> str:
+        nonlocal wrong
+        digits = match[1] or match[2]
+        if digits is None:
+            wrong = wrong or match[3] is None
+            return match[3] or ""
+        return chr(int(digits, 16))
+
+    text = re.sub(rf"{mark}(?:([0-9A-Fa-f]{{4}})|\+([0-9A-Fa-f]{{6}})|({mark}))?", one, str(node.this))
+    if wrong:
+        raise QueryError("SYNTAX_ERROR", "Incomplete escape sequence", position=position_of(node))
+    return Typed(exp.Literal.string(text), AthenaType("varchar", len(text)))
+
+
 def typed_literal(node: exp.Cast, target: AthenaType) -> Typed | None:
     """Return the value of DATE '…', TIME '…', TIMESTAMP '…', IPADDRESS '…'; None for a type whose literal is a CAST."""
     text = str(node.this.name)

@@ -140,7 +140,7 @@ def _pairs(name: str) -> dict[str, Any]:
 FUNCTIONS: dict[str, Function] = table(
     {
         "count": aggregate("-> bigint", "count(*)", "T -> bigint", "count({0})"),
-        "count_if": aggregate("boolean -> bigint", "count_if({0})", wrap="CAST({0} AS BIGINT)"),
+        "count_if": aggregate("boolean -> bigint", "count(CASE WHEN {0} THEN 1 END)"),
         "sum": aggregate(
             "bigint -> bigint",
             "sum({0})",

@@ -16,16 +16,15 @@ def let(value: str, body: str) -> str:
     return f"list_extract(list_transform([{value}], LAMBDA _v : {body}), 1)"
 
 
-_ONCE = let("{0}", "list_filter(_v, LAMBDA _d, _i : list_position(_v, _d) = _i)")
-_UNION = let("list_concat({0}, {1})", "list_filter(_v, LAMBDA _d, _i : list_position(_v, _d) = _i)")
-_INTERSECT = let(
-    "list_filter({0}, LAMBDA _d : list_position({1}, _d) IS NOT NULL)",
-    "list_filter(_v, LAMBDA _d, _i : list_position(_v, _d) = _i)",
-)
-_EXCEPT = let(
-    "list_filter({0}, LAMBDA _d : list_position({1}, _d) IS NULL)",
-    "list_filter(_v, LAMBDA _d, _i : list_position(_v, _d) = _i)",
-)
+def distinct(value: str) -> str:
+    """DuckDB text of a list without repetitions, the first of each in its place; NULL is a value."""
+    return let(value, "list_filter(_v, LAMBDA _d, _i : list_position(_v, _d) = _i)")
+
+
+_ONCE = distinct("{0}")
+_UNION = distinct("list_concat({0}, {1})")
+_INTERSECT = distinct("list_filter({0}, LAMBDA _d : list_position({1}, _d) IS NOT NULL)")
+_EXCEPT = distinct("list_filter({0}, LAMBDA _d : list_position({1}, _d) IS NULL)")
 _NO_NULL = "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN {x} END"
 _ANY = let(
     "list_transform({0}, {1})",
@@ -126,7 +125,7 @@ def _from_entries(call: Call) -> str:
 _MULTI_KEYS = "list_transform(_v, LAMBDA _q : struct_extract(_q, 1))"
 MULTIMAP = let(
     "{0}",
-    f"map_from_entries(list_transform(list_distinct({_MULTI_KEYS}), LAMBDA _k : {{{{'key': _k, 'value':"
+    f"map_from_entries(list_transform({distinct(_MULTI_KEYS)}, LAMBDA _k : {{{{'key': _k, 'value':"
     " list_transform(list_filter(_v, LAMBDA _q : struct_extract(_q, 1) = _k), LAMBDA _q : struct_extract(_q, 2))}}))",
 )
 
@@ -246,7 +245,7 @@ FUNCTIONS: dict[str, Function] = table(
         "map_zip_with": scalar(
             "map(K,V1), map(K,V2), function(K,V1,V2,V3) -> map(K,V3)",
             let(
-                "list_distinct(list_concat(map_keys({0}), map_keys({1})))",
+                distinct("list_concat(map_keys({0}), map_keys({1}))"),
                 "map(_v, list_transform(list_transform(_v, LAMBDA _k :"
                 " {{'key': _k, 'value': map_extract_value({0}, _k), 'other': map_extract_value({1}, _k)}}), {2}))",
             ),
