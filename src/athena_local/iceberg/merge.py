@@ -64,14 +64,29 @@ def merge(session: Session, statement: Merge, table: Record) -> StatementResult:
         columns.append(trees.named(trees.case(conditions, values), field.name))
     side = "inner" if all(case.clause.matched for case in cases) else "left"
     query = trees.select(columns).from_(statement.source.copy())
-    joined = query.join(
-        trees.target(loaded, alias), on=exp.paren(statement.on.copy()), join_type=side, copy=False
-    )
-    name = materialize(session, joined)
+    target = _target(loaded, alias, statement.on)
+    name = materialize(session, query.join(target, on=exp.paren(statement.on.copy()), join_type=side))
     _refuse_multiple_matches(session, name)
     written = [number for number, case in enumerate(cases) if case.clause.action != "delete"]
     rows = f"{_CLAUSE} IN ({', '.join(map(str, written))})" if written else None
     return apply(session, loaded, name, rows, f"{_CLAUSE} IS NOT NULL")
+
+
+def _target(table: IcebergTable, alias: str, on: exp.Expression) -> exp.Expression:
+    """Return the table, reduced to the rows that the conditions of ON on it alone leave, so that files can be pruned."""
+    own = [
+        part.copy()
+        for part in (on.flatten() if isinstance(on, exp.And) else [on])
+        if not part.find(exp.Query, exp.Lambda)
+        and (columns := list(part.find_all(exp.Column)))
+        and all(column.table.lower() == alias and not column.db for column in columns)
+    ]
+    if not own:
+        return trees.target(table, alias)
+    hidden = [trees.column(alias, name) for name in (scans.PATH, scans.POSITION)]
+    everything = exp.Column(this=exp.Star(), table=exp.to_identifier(alias, quoted=True))
+    query = trees.select([everything, *hidden]).from_(trees.target(table, alias)).where(*own)
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
 
 
 def _whens(statement: Merge) -> list[Position | None]:

@@ -136,8 +136,9 @@ def _upload(
         path = f"{data_location(table)}/{folder}{uuid.uuid4()}.parquet"
         table.io.written.append(path)
         session.context.objects.upload(local, path)
+        data_file = _data_file(path, row, partition, spec.spec_id, columns, _split_offsets(local))
         local.unlink()
-        return _data_file(path, row, partition, spec.spec_id, columns)
+        return data_file
 
     with ThreadPoolExecutor(UPLOAD_THREADS) as pool:
         return list(pool.map(carry, rows))
@@ -148,8 +149,25 @@ def data_location(table: IcebergTable) -> str:
     return configured.rstrip("/") if configured else f"{table.metadata.location.rstrip('/')}/data"
 
 
+def _split_offsets(local: Path) -> list[int]:
+    """Return where each row group begins, by which other engines read a file in parts."""
+    import pyarrow.parquet as pq
+
+    footer = pq.read_metadata(local)
+    first = [footer.row_group(number).column(0) for number in range(footer.num_row_groups)]
+    return [
+        column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
+        for column in first
+    ]
+
+
 def _data_file(
-    path: str, row: tuple[Any, ...], partition: Partition, spec_id: int, columns: list[Any]
+    path: str,
+    row: tuple[Any, ...],
+    partition: Partition,
+    spec_id: int,
+    columns: list[Any],
+    split_offsets: list[int],
 ) -> DataFile:
     _, count, size, _, statistics, *_ = row
     sizes, values, nulls, nans, lower, upper = {}, {}, {}, {}, {}, {}
@@ -185,7 +203,7 @@ def _data_file(
         lower_bounds=lower,
         upper_bounds=upper,
         key_metadata=None,
-        split_offsets=None,
+        split_offsets=split_offsets,
         equality_ids=None,
         sort_order_id=None,
     )

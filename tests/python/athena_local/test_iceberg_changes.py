@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -455,7 +456,15 @@ execute(parse_statement(sql), context)
 
 @pytest.mark.parametrize(("moment", "name"), [("before", "a"), ("after", "merged")])
 def test_merge_killed_at_the_commit_leaves_the_old_state_or_the_new(
-    execute: Run, rows: Run, table: str, config: Any, external: Run, moment: str, name: str
+    execute: Run,
+    rows: Run,
+    table: str,
+    config: Any,
+    external: Run,
+    objects: ObjectStore,
+    lake: str,
+    moment: str,
+    name: str,
 ) -> None:
     merge = """MERGE INTO t USING (SELECT 1 AS id UNION ALL SELECT 60) AS s ON t.id = s.id
                WHEN MATCHED THEN UPDATE SET name = 'merged' WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.id, 'new')"""
@@ -466,8 +475,20 @@ def test_merge_killed_at_the_commit_leaves_the_old_state_or_the_new(
     )
     assert rows("SELECT id, name FROM t ORDER BY id") == expected
     assert pairs(external()) == expected
+    if moment == "before":
+        _vacuum_removes_what_was_left(execute, rows, objects, lake)
     execute(merge)
     assert rows("SELECT name, count(*) FROM t WHERE id IN (1, 60) GROUP BY name ORDER BY name") in (
         [("merged", 1), ("new", 1)],
         [("merged", 2)],
     )
+
+
+def _vacuum_removes_what_was_left(execute: Run, rows: Run, objects: ObjectStore, lake: str) -> None:
+    needed = {row[0] for row in rows('SELECT file_path FROM "t$files"')}
+    present = {item.path for item in objects.list(f"{lake}t/data/")}
+    assert len(present - needed) == 3  # two data files and the delete file of the merge
+    execute("ALTER TABLE t SET TBLPROPERTIES ('vacuum_max_snapshot_age_seconds' = '0')")
+    time.sleep(1.1)  # S3 keeps whole seconds
+    execute("VACUUM t")
+    assert {item.path for item in objects.list(f"{lake}t/data/")} == needed

@@ -123,3 +123,41 @@ def test_both_kinds_of_clients_appending_at_once_lose_nothing(
         list(pool.map(add, range(1, 13)))
     assert run_query("SELECT count(*), count(DISTINCT id) FROM t", database) == [("13", "13")]
     assert [row[0] for row in read(pyiceberg.load_table((database, "t")))] == list(range(13))
+
+
+def test_twenty_writers_at_once_through_the_server_lose_nothing(
+    server: Any, run_query: Run, database: str, lake: str
+) -> None:
+    run_query(
+        f"""CREATE TABLE t (id int, part int) PARTITIONED BY (part) LOCATION '{lake}t/'
+            TBLPROPERTIES ('table_type' = 'ICEBERG')""",
+        database,
+    )
+    started = [server.start(f"INSERT INTO t VALUES ({n}, {n % 3})", database) for n in range(20)]
+    states = [server.wait(query_id)["Status"] for query_id in started]
+    assert [status["State"] for status in states] == ["SUCCEEDED"] * 20
+    assert run_query("SELECT count(*), count(DISTINCT id), sum(id) FROM t", database) == [("20", "20", "190")]
+    assert run_query('SELECT count(*) FROM "t$snapshots"', database) == [("20",)]
+
+
+def test_deletes_of_the_same_rows_at_once_delete_them_once(
+    server: Any, run_query: Run, database: str, lake: str
+) -> None:
+    run_query(
+        f"""CREATE TABLE t WITH (table_type = 'ICEBERG', location = '{lake}t/') AS
+            SELECT n AS id FROM UNNEST(sequence(1, 50)) AS v (n)""",
+        database,
+    )
+    started = [server.start("DELETE FROM t WHERE id <= 20", database) for _ in range(6)]
+    ended = [server.wait(query_id) for query_id in started]
+    failed = [item["Status"] for item in ended if item["Status"]["State"] == "FAILED"]
+    assert all(status["AthenaError"]["ErrorType"] == 233 for status in failed)
+    assert all(status["StateChangeReason"].startswith("ICEBERG_COMMIT_ERROR: ") for status in failed)
+    counts = [
+        server.athena.get_query_results(QueryExecutionId=item["QueryExecutionId"])["UpdateCount"]
+        for item in ended
+        if item["Status"]["State"] == "SUCCEEDED"
+    ]
+    assert sorted(counts)[-1] == 20
+    assert sum(counts) == 20
+    assert run_query("SELECT count(*), min(id) FROM t", database) == [("30", "21")]

@@ -5,6 +5,7 @@ The predicates are evaluated twice, over the pruned scan and over one that nothi
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from athena_local.catalog import Catalog
+from athena_local.objects import ObjectStore
 
 Run = Callable[..., Any]
 
@@ -103,3 +105,90 @@ def test_pruned_scan_finds_every_row(
     pruned = rows(f"SELECT n FROM {name} WHERE {predicate} ORDER BY n")
     unpruned = rows(f"SELECT n FROM (SELECT * FROM {name} OFFSET 0) WHERE {predicate} ORDER BY n")
     assert pruned == unpruned
+
+
+# What is asked of S3
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Every read of an object, as (path, bytes) in the order they come."""
+    found: list[tuple[str, int]] = []
+    read, read_range = ObjectStore.read, ObjectStore.read_range
+
+    def whole(self: ObjectStore, path: str, *more: Any) -> bytes:
+        body = read(self, path, *more)
+        found.append((path, len(body)))
+        return body
+
+    def part(self: ObjectStore, path: str, start: int, length: int, *more: Any) -> bytes:
+        found.append((path, length))
+        return read_range(self, path, start, length, *more)
+
+    monkeypatch.setattr(ObjectStore, "read", whole)
+    monkeypatch.setattr(ObjectStore, "read_range", part)
+    return found
+
+
+def data_files(requests: list[tuple[str, int]]) -> set[str]:
+    found = {path for path, _ in requests if "/data/" in path}
+    requests.clear()
+    return found
+
+
+def test_only_the_files_that_may_match_are_fetched(
+    execute: Run, rows: Run, lake: str, requests: list[tuple[str, int]]
+) -> None:
+    execute(
+        f"""CREATE TABLE t WITH (table_type = 'ICEBERG', is_external = false, location = '{lake}t/',
+            partitioning = ARRAY['part', 'bucket(name, 4)']) AS
+            SELECT n AS id, n % 3 AS part, concat('name ', CAST(n % 7 AS varchar)) AS name, n * 1e0 AS x
+            FROM UNNEST(sequence(1, 60)) AS v (n)"""
+    )
+    execute("INSERT INTO t VALUES (1000, 0, 'name 1', 1000e0)")
+    requests.clear()
+    everything = {row[0] for row in rows('SELECT "$path" FROM t')}
+    assert data_files(requests) == everything
+    for predicate in (
+        "part = 1",
+        "part = 0 AND name = 'name 3'",
+        "x >= 1000",
+        "id IN (1000, 2000)",
+        "part > 2",
+    ):
+        needed = {row[0] for row in rows(f'SELECT "$path" FROM t WHERE {predicate}')}
+        fetched = data_files(requests)
+        assert needed <= fetched < everything
+        assert len(fetched) <= max(4, len(needed))
+    execute("DELETE FROM t WHERE id = 1000")
+    assert len(data_files(requests)) == 1
+    execute(
+        "MERGE INTO t USING (SELECT 1 AS id) s ON t.id = s.id AND t.part = 1 WHEN MATCHED THEN UPDATE SET x = 0e0"
+    )
+    fetched = data_files(requests)
+    assert fetched
+    assert all("/part=1/" in path for path in fetched)
+
+
+def test_only_the_columns_that_are_used_are_fetched(
+    execute: Run, rows: Run, lake: str, requests: list[tuple[str, int]], new_context: Run
+) -> None:
+    (path,) = execute(
+        f"""CREATE TABLE t WITH (table_type = 'ICEBERG', is_external = false, location = '{lake}t/',
+            write_compression = 'NONE') AS
+            SELECT n AS id, n % 10 AS small, concat(to_hex(md5(to_utf8(CAST(n AS varchar)))), '{uuid.uuid4()}') AS wide
+            FROM (SELECT (a - 1) * 1000 + b AS n FROM UNNEST(sequence(1, 200)) AS u (a)
+                  CROSS JOIN UNNEST(sequence(1, 1000)) AS w (b))"""
+    ).manifest
+    size = rows('SELECT file_size_in_bytes, split_offsets[1], cardinality(split_offsets) FROM "t$files"')[0]
+    assert size[0] > 12_000_000
+    assert size[1:] == (4, 2)
+    requests.clear()
+    context = new_context()
+    assert rows("SELECT sum(small) FROM t", statistics=context.statistics) == [(900000,)]
+    fetched = sum(length for name, length in requests if name == path)
+    assert fetched < size[0] / 2
+    assert 0 < context.statistics.bytes_scanned < size[0] / 10
+    requests.clear()
+    assert rows("SELECT count(*) FROM t") == [(200000,)]
+    assert sum(length for name, length in requests if name == path) < size[0] / 3
