@@ -24,6 +24,7 @@ from athena_local.objects import StorageError
 from athena_local.queries import reuse
 from athena_local.queries.admission import admit, require_catalog
 from athena_local.queries.history import History, Record
+from athena_local.queries.leftovers import told
 from athena_local.queries.results import ResultStore, StoredResult, Target, put_options, result_location
 
 if TYPE_CHECKING:
@@ -231,7 +232,11 @@ class Executor:
             raise query.failure
         if not query.submission.catalog_known:
             require_catalog(query.statement, query.submission.catalog or "")
-        result = execute(query.statement, context)
+        try:
+            result = execute(query.statement, context)
+        except QueryError as error:
+            kind = query.record.get("SubstatementType", "")
+            raise told(error, kind, context.output_location, context.query_id) from error
         local = query.record["Local"]
         if result.batches is None:
             local["Executed"] = time.time()

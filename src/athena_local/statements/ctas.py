@@ -78,12 +78,8 @@ def refuse_filled(session: Session, name: str, location: str) -> None:
     """Refuse to write where something is: nobody's data is ever mixed with a new table's."""
     if next(iter(session.context.objects.list(location)), None) is None:
         return
-    raise QueryError(
-        "HIVE_PATH_ALREADY_EXISTS",
-        f"Target directory for table '{name}' already exists: {location}. You may need to manually clean the data"
-        f" at location '{session.context.output_location.rstrip('/')}/tables/{session.context.query_id}' before"
-        " retrying. Athena will not delete data in your account.",
-    )
+    text = f"Target directory for table '{name}' already exists: {location}"
+    raise QueryError("HIVE_PATH_ALREADY_EXISTS", text)
 
 
 def _exists(session: Session, database: str, statement: s.CreateTableAs) -> bool:

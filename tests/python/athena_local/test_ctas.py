@@ -317,7 +317,7 @@ def test_killed_ctas_prefix_goes_unless_its_table_came_to_be(
 ) -> None:
     for name in ("a", "b"):
         objects.write(f"{lake}{name}/data/f", b"x")
-        killed(config, name).prefix(f"{lake}{name}", "default", name)
+        killed(config, name).prefix(f"{lake}{name}")
     catalog.create_table("default", {"Name": "a", "StorageDescriptor": {"Location": f"{lake}a"}})
     Journal(config.data_dir / "writes.sqlite").recover(catalog, objects)
     assert gone(objects, f"{lake}b/")

@@ -128,8 +128,8 @@ def test_unload_without_rows_writes_nothing(execute: Execute, objects: ObjectSto
 def test_unload_to_a_place_with_files_is_refused(execute: Execute, objects: ObjectStore, lake: str) -> None:
     objects.write(f"{lake}u/old", b"x")
     message = refusal(execute, f"unload (select 1 a) to '{lake}u' with (format = 'PARQUET')")
-    assert message.startswith(
-        f"HIVE_PATH_ALREADY_EXISTS: Target directory for table 'unload' already exists: {lake}u/."
+    assert message == (
+        f"HIVE_PATH_ALREADY_EXISTS: Target directory for table 'unload' already exists: {lake}u/"
     )
     assert [item.path for item in objects.list(f"{lake}u/")] == [f"{lake}u/old"]
 
@@ -278,3 +278,24 @@ def test_unload_tells_its_manifest_and_kind(server: Any, s3: Any, lake: str) -> 
     answer = server.athena.get_query_results(QueryExecutionId=execution["QueryExecutionId"])
     assert answer["UpdateCount"] == 2
     assert [column["Name"] for column in answer["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["rows"]
+
+
+def test_failed_writes_tell_where_athena_s_files_would_be(server: Any, database: str, lake: str) -> None:
+    def reason(sql: str) -> tuple[str, str]:
+        execution = server.wait(server.start(sql, database))
+        status = execution["Status"]
+        assert status["AthenaError"]["ErrorMessage"] == status["StateChangeReason"]
+        return status["StateChangeReason"], execution["QueryExecutionId"]
+
+    text, query_id = reason(f"create table t with (external_location = '{lake}t/') as select 1 / 0 a")
+    assert text == (
+        "DIVISION_BY_ZERO: Division by zero. You may need to manually clean the data at location"
+        f" '{server.output_location}tables/{query_id}' before retrying. Athena will not delete data in your account."
+    )
+    text, query_id = reason("insert into nope values (1)")
+    assert text == (
+        f"TABLE_NOT_FOUND: line 1:13: Table 'awsdatacatalog.{database}.nope' does not exist. If a data manifest file was"
+        f" generated at '{server.output_location}{query_id}-manifest.csv', you may need to manually clean the data from"
+        " locations specified in the manifest. Athena will not delete data in your account."
+    )
+    assert reason("select 1 / 0")[0] == "DIVISION_BY_ZERO: Division by zero"
