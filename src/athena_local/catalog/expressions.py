@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from athena_local.catalog.errors import InvalidInputError
+from athena_local.catalog.patterns import is_like
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # Hive's directory name for a NULL key
 
@@ -225,17 +226,13 @@ class _Parser:
         kind, pattern = self._operand()
         if kind != "string" or left[0] != "key":
             raise self._error()
-        wanted = re.compile(
-            "".join({"%": ".*", "_": "."}.get(character, re.escape(character)) for character in pattern),
-            re.DOTALL,
-        )
         name, key_type = self._types[left[1]]
         if (family := _family(key_type)) in _NO_LIKE:
             raise InvalidInputError(f"{_NO_LIKE[family]} data type doesn't support operation 'LIKE'")
 
         def predicate(row: Row) -> bool | None:
             value = row[name]
-            return None if value is None else wanted.fullmatch(str(value)) is not None
+            return None if value is None else is_like(str(value), pattern)
 
         return predicate
 

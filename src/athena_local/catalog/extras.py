@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import sqlite3
 import time
 from typing import Any
@@ -19,6 +18,7 @@ from athena_local.catalog.errors import (
     InvalidInputError,
     LimitExceededError,
 )
+from athena_local.catalog.patterns import matching
 from athena_local.catalog.store import Catalog, Record
 
 MAX_INDEXES = 3  # https://docs.aws.amazon.com/glue/latest/dg/partition-indexes.html
@@ -182,17 +182,14 @@ class CatalogExtras:
                 raise EntityNotFoundError(f"Function {name} not found.")
 
     def get_functions(self, database: str | None, pattern: str = ".*") -> list[Record]:
-        """Return functions whose whole name matches a regular expression, of one database or of all."""
-        try:
-            wanted = re.compile(pattern.replace("*", ".*") if pattern == "*" else pattern, re.IGNORECASE)
-        except re.error as error:
-            raise InvalidInputError(f"Invalid pattern '{pattern}': {error}") from error
+        """Return functions whose whole name matches a pattern (`patterns.matching`), of one database or of all."""
         with self._file.read() as connection:
             if database is not None:
                 self._catalog.require_database(connection, database)
             rows = connection.execute(
                 "select database, name, created, body from functions order by database, name"
             ).fetchall()
+        kept = matching([row[1] for row in rows], pattern)
         return [
             {
                 **json.loads(body),
@@ -200,8 +197,8 @@ class CatalogExtras:
                 "CreateTime": created,
                 "CatalogId": self._catalog.account_id,
             }
-            for owner, name, created, body in rows
-            if (database is None or owner == database.lower()) and wanted.fullmatch(name)
+            for (owner, _, created, body), keep in zip(rows, kept, strict=True)
+            if keep and (database is None or owner == database.lower())
         ]
 
     # tags, by ARN

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import time
 import zlib
@@ -18,12 +17,11 @@ from athena_local.catalog.errors import (
     InvalidInputError,
 )
 from athena_local.catalog.expressions import compile_expression
+from athena_local.catalog.patterns import matching
 from athena_local.catalog.schema import SCHEMA
 from athena_local.storage import SqliteFile
 
 Record = dict[str, Any]
-
-_WILDCARD = re.compile(r"(?<![.\])\\])(?<!\\\w)\*")
 
 
 class Catalog:
@@ -102,20 +100,16 @@ class Catalog:
             return self._table(self.table_row(connection, database, name))
 
     def get_tables(self, database: str, expression: str | None = None) -> list[Record]:
-        """Return a database's tables by name; `expression` is a regular expression the whole name must match.
-
-        An asterisk that no `.`, `]` or `)` precedes stands for any characters, as Glue takes it: `sales_*`, `*_raw`.
-        """
-        try:
-            wanted = re.compile(_WILDCARD.sub(".*", expression), re.IGNORECASE) if expression else None
-        except re.error as error:
-            raise InvalidInputError(f"Invalid expression '{expression}': {error}") from error
+        """Return a database's tables by name; `expression` is a pattern (`patterns.matching`) of the whole name."""
         with self.file.read() as connection:
             self.require_database(connection, database)
             rows = connection.execute(
                 "select * from tables where database = ? order by name", (database.lower(),)
             ).fetchall()
-        return [self._table(row) for row in rows if wanted is None or wanted.fullmatch(row[2])]
+        if expression:
+            kept = matching([row[2] for row in rows], expression)
+            rows = [row for row, keep in zip(rows, kept, strict=True) if keep]
+        return [self._table(row) for row in rows]
 
     def update_table(
         self, database: str, table_input: Record, *, version_id: str | None = None, skip_archive: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from athena_local.catalog import (
     AlreadyExistsError,
@@ -19,6 +22,7 @@ from athena_local.catalog import (
     EntityNotFoundError,
     InvalidInputError,
 )
+from athena_local.catalog.patterns import is_like
 from athena_local.config import Config
 from athena_local.objects import ObjectStore
 
@@ -101,6 +105,37 @@ def test_get_tables_expression_matches_the_whole_name(catalog: Catalog) -> None:
     assert [one["Name"] for one in catalog.get_tables("default", "stg_.*")] == ["stg_a", "stg_b"]
     with pytest.raises(InvalidInputError):
         catalog.get_tables("default", "(")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kept"),
+    [
+        ("STG_.*", ["stg_a", "stg_b"]),
+        ("stg_*", ["stg_a", "stg_b"]),
+        ("*_b", ["a_stg_b", "stg_b"]),
+        ("*stg*", ["a_stg_b", "stg_a", "stg_b"]),
+        ("stg_[ab]+|none", ["stg_a", "stg_b"]),
+        ("stg", []),
+        (r"\w*_a", ["stg_a"]),
+        ("(((a|.)*)*)*!", []),
+    ],
+)
+def test_get_tables_expression_is_a_regular_expression_with_wildcards(
+    catalog: Catalog, pattern: str, kept: list[str]
+) -> None:
+    for name in ("stg_a", "stg_b", "a_stg_b", "a" * 200):
+        catalog.create_table("default", {"Name": name})
+    assert [one["Name"] for one in catalog.get_tables("default", pattern)] == kept
+
+
+@given(st.text("ab%_", max_size=8), st.text("ab%_\n", max_size=10))
+def test_like_equals_its_regular_expression(pattern: str, text: str) -> None:
+    parts = ({"%": ".*", "_": "."}.get(one, re.escape(one)) for one in pattern)
+    assert is_like(text, pattern) == (re.fullmatch("".join(parts), text, re.DOTALL) is not None)
+
+
+def test_like_of_many_wildcards_ends_soon() -> None:
+    assert not is_like("a" * 2000, "%a" * 500 + "%b")
 
 
 def test_rename_table_keeps_partitions(catalog: Catalog, table: dict[str, Any]) -> None:
