@@ -194,6 +194,12 @@ class Session:
         except duckdb.Error as error:
             raise self.error(error) from error
 
+    def register(self, table: pa.Table) -> str:
+        """Make an Arrow table known to this query's SQL, and return its name."""
+        name = f"__arrow_{uuid.uuid4().hex[:12]}"
+        self.connection.register(name, table)
+        return name
+
     def check_cancelled(self) -> None:
         if self.context.cancellation.requested:
             raise QueryCancelledError

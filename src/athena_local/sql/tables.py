@@ -66,7 +66,7 @@ class Tables:
         database = (node.db or self.queries.database).lower()
         name = TableName(database, node.name.lower(), position)
         if database == "information_schema":
-            sql, columns = information_schema.source(self.session, name)
+            sql, columns = information_schema.source(self.session, name, alias, conjuncts)
             return sql, [Output(column.name, column.type, column.name) for column in columns]
         metadata = self._metadata_table(name)
         if metadata is not None:

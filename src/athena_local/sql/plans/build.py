@@ -14,7 +14,7 @@ from athena_local import iceberg
 from athena_local.config import CATALOG_NAME
 from athena_local.engine import hive
 from athena_local.errors import QueryError
-from athena_local.sql import views
+from athena_local.sql import information_schema, views
 from athena_local.sql.plans.nodes import Node, Symbol
 from athena_local.sql.plans.reading import (
     Fields,
@@ -177,7 +177,7 @@ class Planner:
     def _table(self, node: exp.Table, alias: str, names: Names, wanted: set[str] | None) -> Node:
         database = (node.db or self._database).lower()
         name = TableName(database, node.name.lower())
-        if database == "information_schema" or "$" in node.name:
+        if database == information_schema.NAME or "$" in node.name:
             return self._plain_scan(
                 f"{CATALOG_NAME.lower()}:{database}:{node.name.lower()}", node, alias, names
             )
