@@ -161,14 +161,14 @@ class Session:
 
     # running
 
-    def translate(self, query: exp.Expression, *, shown: bool = False) -> Translated:
+    def translate(self, query: exp.Expression, *, shown: bool = False, stored: bool = False) -> Translated:
         """Return an Athena query (a sqlglot tree) as DuckDB SQL, every table replaced by its scan.
 
-        `shown`: for a result that is looked at; otherwise for rows that are stored.
+        `shown`: for a result that is looked at; `stored`: for rows that become a table as they are.
         """
         from athena_local.sql.translate import translate
 
-        return translate(self, query, shown=shown)
+        return translate(self, query, shown=shown, stored=stored)
 
     def provide(self, sql: str) -> None:
         """Make the functions known that generated SQL calls and DuckDB has not."""

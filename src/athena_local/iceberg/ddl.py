@@ -122,7 +122,7 @@ def create_table_as(session: Session, statement: CreateTableAs) -> StatementResu
     partitioning = given.get("partitioning", [])
     if not isinstance(partitioning, list):
         raise QueryError("INVALID_TABLE_PROPERTY", "Property 'partitioning' must be an array of strings")
-    translated = session.translate(statement.query)
+    translated = session.translate(statement.query, stored=True)
     _check_ctas_database(session, database)
     _check_names(translated.columns)
     metadata = _metadata(translated.columns, partitioning, location, kept)

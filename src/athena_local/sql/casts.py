@@ -8,7 +8,8 @@ from athena_local.errors import QueryError
 from athena_local.sql import zones
 from athena_local.sql.coercion import coerced, padded
 from athena_local.sql.dialect import Text
-from athena_local.sql.scope import Typed, position_of
+from athena_local.sql.places import word_position
+from athena_local.sql.scope import Typed
 from athena_local.types import BY_ROW, VARCHAR, AthenaType
 
 _INTEGERS = {"tinyint", "smallint", "integer", "bigint"}
@@ -74,7 +75,7 @@ def cast(inner: Typed, target: AthenaType, *, safe: bool, node: exp.Expression) 
     source = inner.type
     if source is not None and not castable(source, target):
         text = f"Cannot cast {source.trino()} to {target.trino()}"
-        raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
+        raise QueryError("TYPE_MISMATCH", text, position=word_position(node, "CAST", "TRY_CAST"))
     made = converted(inner.node, source, target)
     return Text(this="TRY({0})", expressions=[made]) if safe else made
 

@@ -29,10 +29,13 @@ Type = AthenaType | None
 _INTEGER_RESULTS = {"hugeint", "uhugeint"}
 
 
-def translate(session: Session, query: exp.Expression, *, shown: bool = False) -> Translated:
+def translate(
+    session: Session, query: exp.Expression, *, shown: bool = False, stored: bool = False
+) -> Translated:
     """Return DuckDB's SQL of an Athena query, with its columns' names and types.
 
-    `shown`: the rows are a result to look at, so a zoned time keeps its zone; otherwise they go into a table, in UTC.
+    `shown`: the rows are a result to look at. `stored`: they become a table as they are, so zoned times are instants in UTC;
+    otherwise these keep their zones, for what they are put into may ask for them.
     """
     from athena_local.engine.session import Translated
 
@@ -51,8 +54,8 @@ def translate(session: Session, query: exp.Expression, *, shown: bool = False) -
             output.type if output.type is not None and output.type.base != "unknown" else from_duckdb(kind)
         )
         reference = quote(output.ref)
-        made = _final(reference, wanted, kind, shown=shown)
-        columns.append(Column(output.name, wanted if shown else wanted.stored()))
+        made = _final(reference, wanted, kind, shown=shown, stored=stored)
+        columns.append(Column(output.name, wanted.stored() if stored else wanted))
         changed = changed or made != reference
         casts.append(f"{made} AS {reference}" if made != reference else reference)
     if changed:
@@ -63,11 +66,11 @@ def translate(session: Session, query: exp.Expression, *, shown: bool = False) -
     return Translated(sql, columns)
 
 
-def _final(reference: str, wanted: AthenaType, kind: Any, *, shown: bool) -> str:
+def _final(reference: str, wanted: AthenaType, kind: Any, *, shown: bool, stored: bool) -> str:
     """Return a result column in the DuckDB type that its Athena type has."""
     if wanted.base == "time with time zone" and shown:  # Arrow would lose the offset
         return f"CAST({reference} AS VARCHAR)"
-    if wanted.zone_by_row and not shown:
+    if wanted.zone_by_row and stored:
         made = converted(Text(this=reference), wanted, wanted.stored())
         return made.sql(dialect=DuckDBText)
     if wanted.zone_by_row or wanted.base in {"unknown", "json"}:

@@ -31,7 +31,7 @@ def create_table_as(session: Session, statement: s.CreateTableAs) -> StatementRe
     given = statement.properties
     properties.check(given, properties.CTAS)
     with session.schema_only(not statement.with_data):
-        translated = session.translate(statement.query)
+        translated = session.translate(statement.query, stored=True)
     columns = storable(translated.columns)
     data, keys = properties.split(columns, properties.names(given, "partitioned_by"))
     bucket_columns, buckets = properties.buckets(given, data)

@@ -25,7 +25,7 @@ def unload(session: Session, statement: s.Unload) -> StatementResult:
         raise QueryError("INVALID_TABLE_PROPERTY", "Property 'format' must be specified", position=(1, 1))
     split_path(statement.location)
     writer = properties.writer(given, properties.text(given, "compression"), "unload")
-    translated = session.translate(statement.query)
+    translated = session.translate(statement.query, stored=True)
     columns = storable(translated.columns)
     for column in columns:
         check_hive_type(column.type)

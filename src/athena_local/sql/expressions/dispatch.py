@@ -105,8 +105,10 @@ _HANDLERS: dict[type, Handler] = {
     exp.CurrentUser: lambda *_: Typed(Text(this="'athena'"), VARCHAR),
     exp.HexString: lambda _build, node, _scope: Typed(Text(this=f"unhex('{node.this}')"), VARBINARY),
     exp.ParseJSON: lambda build, node, scope: calls.call(build, "json_parse", [node.this], node, scope),
-    exp.Anonymous: lambda build, node, scope: calls.call(
-        build, node.name.lower(), node.expressions, node, scope
+    exp.Anonymous: lambda build, node, scope: (
+        special_forms.now(build, node, scope)
+        if node.name.lower() in special_forms.NOW
+        else calls.call(build, node.name.lower(), node.expressions, node, scope)
     ),
     exp.Window: windows.over,
     exp.Filter: windows.filter_,

@@ -13,6 +13,7 @@ from athena_local.sql.dialect import Text
 from athena_local.sql.expressions.operands import refuse
 from athena_local.sql.functions.native.special import address_bytes
 from athena_local.sql.functions.native.texts import clock_with_zone
+from athena_local.sql.places import word_position
 from athena_local.sql.scope import Scope, Typed, position_of
 from athena_local.types import (
     BIGINT,
@@ -100,9 +101,8 @@ def typed_literal(node: exp.Cast, target: AthenaType) -> Typed | None:
 
 
 def _invalid(node: exp.Expression, text: str, kind: str) -> QueryError:
-    return QueryError(
-        "INVALID_LITERAL", f"'{text}' is not a valid {kind} literal", position=position_of(node)
-    )
+    where = word_position(node, kind)
+    return QueryError("INVALID_LITERAL", f"'{text}' is not a valid {kind} literal", position=where)
 
 
 def _timestamp(node: exp.Cast, text: str) -> Typed:

@@ -29,6 +29,12 @@ _UNSUPPORTED_TYPES = {
     "hyperloglog", "p4hyperloglog", "qdigest", "tdigest", "setdigest", "geometry", "sphericalgeography", "bingtile",
     "color", "jsonpath", "joniregexp", "number", "variant",
 }  # fmt: skip
+NOW = {
+    "current_timestamp",
+    "current_time",
+    "localtimestamp",
+    "localtime",
+}  # with digits they are parsed as calls
 _NOW_DIGITS = 3  # of a second, where none are asked
 
 
@@ -89,22 +95,24 @@ def position(build: Expressions, node: exp.StrPosition, scope: Scope) -> Typed:
 
 def now(build: Expressions, node: exp.Expression, scope: Scope) -> Typed:  # noqa: ARG001
     """current_timestamp, localtimestamp, current_time and localtime, with the digits asked for; one value a query."""
-    digits = int(node.this.name) if isinstance(node.this, exp.Literal) else _NOW_DIGITS
-    if digits > NANOS or (digits > MICROS and not isinstance(node, exp.Localtimestamp)):
+    asked = node.expressions[0] if isinstance(node, exp.Anonymous) and node.expressions else node.this
+    digits = int(asked.name) if isinstance(asked, exp.Literal) else _NOW_DIGITS
+    name = node.name.lower() if isinstance(node, exp.Anonymous) else type(node).__name__.lower()
+    if digits > NANOS or (digits > MICROS and name != "localtimestamp"):
         text = f"More than {MICROS} digits of a second are not supported by this server here"
         raise QueryError("NOT_SUPPORTED", text, position=position_of(node))
     step = 10 ** (MICROS - min(digits, MICROS))
     local = f"make_timestamp(epoch_us(now()) // {step} * {step})"
-    templates: dict[type[exp.Expression], tuple[str, str]] = {
-        exp.CurrentTimestamp: (f"timezone('UTC', {local})", "timestamp with time zone"),
-        exp.Localtimestamp: (local, "timestamp"),
-        exp.CurrentTime: (
+    templates = {
+        "currenttimestamp": (f"timezone('UTC', {local})", "timestamp with time zone"),
+        "localtimestamp": (local, "timestamp"),
+        "currenttime": (
             f"CAST(CAST(CAST({local} AS TIME) AS VARCHAR) || '+00' AS TIMETZ)",
             "time with time zone",
         ),
-        exp.Localtime: (f"CAST({local} AS TIME)", "time"),
+        "localtime": (f"CAST({local} AS TIME)", "time"),
     }
-    text, base = templates[type(node)]
+    text, base = templates[name.replace("_", "")]
     return Typed(Text(this=text), AthenaType(base, digits))
 
 
