@@ -13,9 +13,11 @@ from athena_local.iceberg.planning import AsOf
 from athena_local.iceberg.properties import unsupported
 from athena_local.iceberg.scans import Scan, scan, scan_columns
 from athena_local.iceberg.table import columns, is_iceberg
+from athena_local.iceberg.trees import WITH_POSITIONS
 
 __all__ = [
     "METADATA_TABLES",
+    "WITH_POSITIONS",
     "AsOf",
     "Scan",
     "alter_table",

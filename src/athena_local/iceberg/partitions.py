@@ -7,6 +7,7 @@ Athena knows year, month, day, hour, bucket, truncate and the bare column; anyth
 from __future__ import annotations
 
 import re
+import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,9 @@ def _truncate(column: str, kind: IcebergType, width: int) -> str:
     if isinstance(kind, types.BinaryType):
         return f"hex({column}[1:{width}])"
     if isinstance(kind, types.DecimalType):
-        unscaled = f"CAST({column} * CAST(10 AS HUGEINT) ** {kind.scale} AS HUGEINT)"
+        unscaled = (
+            f"CAST(replace(CAST({column} AS VARCHAR), '.', '') AS HUGEINT)"  # a product would be a double
+        )
         floor = f"({unscaled} - ((({unscaled} % {width}) + {width}) % {width}))"
         return f"CAST({floor} AS VARCHAR)"
     return f"({column} - ((({column} % {width}) + {width}) % {width}))"
@@ -164,7 +167,8 @@ def _bucket_function(connection: duckdb.DuckDBPyConnection, kind: IcebergType, t
         hashed = transform.transform(kind)
         parameter, apply = "VARCHAR", lambda text: None if text is None else hashed(Decimal(text))
     elif isinstance(kind, types.UUIDType):
-        raise QueryError("NOT_SUPPORTED", "bucket of a uuid column is not supported")
+        hashed = transform.transform(types.BinaryType())
+        parameter, apply = "VARCHAR", lambda text: None if text is None else hashed(uuid.UUID(text).bytes)
     else:
         parameter, apply = "BIGINT", transform.transform(types.LongType())
 
@@ -175,7 +179,7 @@ def _bucket_function(connection: duckdb.DuckDBPyConnection, kind: IcebergType, t
         buckets = pa.array([apply(value) for value in coded.dictionary.to_pylist()], pa.int32())
         return pc.take(buckets, coded.indices)
 
-    name = f"iceberg_bucket_{parameter.lower()}_{transform.num_buckets}"
+    name = f"iceberg_bucket_{type(kind).__name__.lower()}_{transform.num_buckets}"
     try:
         connection.create_function(
             name,
@@ -210,8 +214,6 @@ def value(text: str | None, field: PartitionField, schema: Schema) -> Any:
     if isinstance(kind, (types.BinaryType, types.FixedType)):
         return bytes.fromhex(text)
     if isinstance(kind, types.UUIDType):
-        import uuid
-
         return uuid.UUID(text).bytes
     return int(text)
 

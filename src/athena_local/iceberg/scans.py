@@ -46,8 +46,11 @@ class Scan:
 
 
 def scan_columns(session: Session, table: Record, as_of: AsOf | None = None) -> list[Column]:
-    """Return the columns that a scan shows."""
-    return to_columns(schema_of(pinned(session, table), as_of))
+    """Return the columns that a scan shows, in small letters as Athena names them."""
+    return [
+        Column(column.name.lower(), column.type, column.comment)
+        for column in to_columns(schema_of(pinned(session, table), as_of))
+    ]
 
 
 def scan(

@@ -127,7 +127,7 @@ def load(context: QueryContext, record: Record, io: ObjectFileIO | None = None) 
             "ICEBERG_INVALID_METADATA", f"Table is missing [metadata_location] property: {database}.{name}"
         )
     io = io or ObjectFileIO(context.objects)
-    metadata = _read_metadata(io, location)
+    metadata = _read_metadata(io, location, f"{database}.{name}")
     if metadata.format_version > NEWEST_FORMAT:
         text = f"Iceberg table format version {metadata.format_version} is not supported: {database}.{name}"
         raise QueryError("NOT_SUPPORTED", text)
@@ -267,7 +267,7 @@ _metadata_cache: OrderedDict[tuple[str, str], TableMetadata] = OrderedDict()
 _metadata_lock = threading.Lock()
 
 
-def _read_metadata(io: ObjectFileIO, location: str) -> TableMetadata:
+def _read_metadata(io: ObjectFileIO, location: str, name: str) -> TableMetadata:
     key = (io.endpoint, location)
     with _metadata_lock:
         if key in _metadata_cache:
@@ -279,10 +279,12 @@ def _read_metadata(io: ObjectFileIO, location: str) -> TableMetadata:
         if not error.missing:
             raise
         raise QueryError(
-            "ICEBERG_MISSING_METADATA", f"Metadata not found in metadata location: {location}"
+            "ICEBERG_MISSING_METADATA", f"Metadata not found in metadata location for table {name}"
         ) from error
     except ValueError as error:
-        raise QueryError("ICEBERG_INVALID_METADATA", f"Metadata cannot be read: {location}") from error
+        raise QueryError(
+            "ICEBERG_INVALID_METADATA", f"Metadata of table {name} cannot be read: {location}"
+        ) from error
     _remember(key, metadata)
     return metadata
 

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from athena_local.sql.statements import Position
     from athena_local.types import AthenaType
 
+WITH_POSITIONS = "with_positions"  # in the meta of a table's node
+
 
 def select(columns: Sequence[exp.Expression]) -> exp.Select:
     return exp.Select(expressions=list(columns))
 
 
 def target(table: IcebergTable, alias: str | None) -> exp.Table:
+    """Return the table as a FROM item that shows the position of each row too, which no query of Athena's can see."""
     found = exp.Table(
         this=exp.to_identifier(table.name, quoted=True), db=exp.to_identifier(table.database, quoted=True)
     )
+    found.meta[WITH_POSITIONS] = True
     if alias:
         found.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
     return found

@@ -27,8 +27,8 @@ Record = dict[str, Any]
 _ICEBERG_HIDDEN = [
     ("$path", VARCHAR),
     ("$file_modified_time", AthenaType("timestamp with time zone", 3)),
-    ("$pos", AthenaType("bigint")),
 ]
+_ICEBERG_POSITION = ("$pos", AthenaType("bigint"))
 
 
 def find(session: Session, name: TableName) -> Record:
@@ -80,7 +80,7 @@ class Tables:
                 raise QueryError("NOT_SUPPORTED", "View query cannot be versioned", position=position)
             return self._view(record, position)
         if iceberg.is_iceberg(record):
-            return self._iceberg(record, alias, conjuncts, time_travel.as_of(self.queries, node))
+            return self._iceberg(record, alias, conjuncts, node)
         if version is not None:
             text = "This connector does not support versioned tables"
             raise QueryError("NOT_SUPPORTED", text, position=position)
@@ -126,14 +126,20 @@ class Tables:
         return f"SELECT * FROM (VALUES {', '.join(values)}) AS p({names})", outputs
 
     def _iceberg(
-        self, record: Record, alias: str, conjuncts: list[exp.Expression], as_of: iceberg.AsOf | None
+        self, record: Record, alias: str, conjuncts: list[exp.Expression], node: exp.Table
     ) -> tuple[str, list[Output]]:
+        as_of = time_travel.as_of(self.queries, node)
         columns = iceberg.scan_columns(self.session, record, as_of)
         outputs = [Output(column.name, column.type, column.name) for column in columns]
-        outputs += [Output(name, kind, name, hidden=True) for name, kind in _ICEBERG_HIDDEN]
+        hidden = (
+            [*_ICEBERG_HIDDEN, _ICEBERG_POSITION]
+            if node.meta.get(iceberg.WITH_POSITIONS)
+            else _ICEBERG_HIDDEN
+        )
+        outputs += [Output(name, kind, name, hidden=True) for name, kind in hidden]
         if self.session.without_rows:
             return _no_rows(outputs), outputs
-        names = {column.name.lower() for column in columns} | {name for name, _ in _ICEBERG_HIDDEN}
+        names = {column.name.lower() for column in columns} | {name for name, _ in hidden}
         own = own_conjuncts(conjuncts, alias, names)
         predicate: Any = exp.and_(*own, copy=True) if own else None
         scan = iceberg.scan(self.session, record, predicate=predicate, as_of=as_of)

@@ -374,6 +374,31 @@ def test_tables_of_format_three_are_refused(
         query("SELECT * FROM three")
 
 
+def test_names_of_other_cases_are_found_in_small_letters(
+    query: Run, pyiceberg: GlueCatalog, database: str, lake: str
+) -> None:
+    schema = Schema(
+        NestedField(1, "Id", IntegerType(), required=False),
+        NestedField(2, "userName", StringType(), required=False),
+    )
+    table = pyiceberg.create_table((database, "t"), schema, location=f"{lake}t")
+    query("INSERT INTO t (ID, username) VALUES (1, 'a'), (2, 'b')")
+    query("UPDATE t SET USERNAME = 'B' WHERE id = 2")
+    query(
+        "MERGE INTO t USING (VALUES (1, 'A'), (3, 'c')) AS s (id, n) ON t.id = s.id "
+        "WHEN MATCHED THEN UPDATE SET userName = s.n WHEN NOT MATCHED THEN INSERT (id, username) VALUES (s.id, s.n)"
+    )
+    assert query("SELECT * FROM (SELECT * FROM t) AS q WHERE q.username <> 'x' ORDER BY id") == [
+        ("1", "A"),
+        ("2", "B"),
+        ("3", "c"),
+    ]
+    rows = table.refresh().scan().to_arrow().sort_by("Id").to_pylist()
+    assert rows == [{"Id": 1, "userName": "A"}, {"Id": 2, "userName": "B"}, {"Id": 3, "userName": "c"}]
+    query("ALTER TABLE t CHANGE COLUMN username nick string")
+    assert query("SELECT nick FROM t WHERE id = 1") == [("A",)]
+
+
 # Equality deletes: no writer here makes them, other engines do
 
 

@@ -372,9 +372,28 @@ def test_predicates_prune_files_by_partition_and_bounds(
     assert len(plan(loaded, to_filter(tree, loaded.schema)).files) == files
 
 
-def test_hidden_columns_tell_file_position_and_time(rows: Run, table: str) -> None:
-    found = rows('SELECT id, "$path", "$pos", "$file_modified_time" FROM t ORDER BY id')
-    assert [(row[0], row[2]) for row in found] == [(2, 1), (3, 0), (4, 0)]
+def test_hidden_columns_tell_file_and_time(rows: Run, table: str) -> None:
+    found = rows('SELECT id, "$path", "$file_modified_time" FROM t ORDER BY id')
+    assert [row[0] for row in found] == [2, 3, 4]
     assert all(row[1].startswith("s3://") and row[1].endswith(".parquet") for row in found)
-    age = datetime.datetime.now(datetime.UTC) - found[0][3]
+    age = datetime.datetime.now(datetime.UTC) - found[0][2]
     assert age < datetime.timedelta(minutes=5)
+    assert rows("SELECT count(*) FROM t WHERE \"$path\" = 'nowhere'") == [(0,)]
+    with pytest.raises(QueryError, match="COLUMN_NOT_FOUND"):
+        rows('SELECT "$pos" FROM t')
+
+
+def test_lost_metadata_is_told_by_the_tables_name(
+    execute: Run, rows: Run, table: str, objects: ObjectStore, catalog: Catalog
+) -> None:
+    from athena_local.iceberg import table as tables
+
+    location = catalog.get_table("default", "t")["Parameters"]["metadata_location"]
+    objects.delete([location])
+    tables._metadata_cache.clear()
+    with pytest.raises(QueryError) as caught:
+        rows("SELECT * FROM t")
+    message = "ICEBERG_MISSING_METADATA: Metadata not found in metadata location for table default.t"
+    assert str(caught.value) == message
+    execute("DROP TABLE t")
+    assert list(catalog.get_tables("default")) == []
