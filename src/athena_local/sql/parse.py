@@ -11,7 +11,7 @@ from sqlglot import exp
 from athena_local.errors import QueryError
 from athena_local.sql import ddl, statements, writes
 from athena_local.sql.dialect import position_at
-from athena_local.sql.lexer import Cursor, tokenize
+from athena_local.sql.lexer import Cursor, Token, tokenize
 from athena_local.sql.statements import Statement
 from athena_local.sql.trees import QUERY_STARTS, read_expression, read_query
 
@@ -42,17 +42,25 @@ _PREPARABLE = (
 def parse_statement(text: str) -> Statement:
     """Return the statement a text holds. Raises QueryError(SYNTAX_ERROR), or NOT_SUPPORTED for what this server has not."""
     tokens = tokenize(text)
-    while tokens and tokens[-1].text == ";":
-        tokens.pop()
+    _check_number(text, [token for token in tokens if token.kind == "mark" and token.text == ";"])
+    tokens = [token for token in tokens if token.text != ";"]
     if not tokens:
         position = position_at(text, len(text.rstrip()))
         raise QueryError(
             "SYNTAX_ERROR", f"mismatched input '<EOF>'. Expecting: {_EXPECTED_STARTS}", position=position
         )
-    for token in tokens:
-        if token.kind == "mark" and token.text == ";":
-            raise QueryError("SYNTAX_ERROR", f"Only one sql statement is allowed. Got: {text.strip()}")
     return _statement(Cursor(text, tokens))
+
+
+def _check_number(text: str, ends: list[Token]) -> None:
+    """Refuse several statements, a comment behind the semicolon among them, and semicolons alone, as Athena does."""
+    starts = [0, *(token.end for token in ends)]
+    stops = [*(token.start for token in ends), len(text)]
+    parts = [text[start:stop].strip() for start, stop in zip(starts, stops, strict=True)]
+    if sum(map(bool, parts)) > 1:
+        raise QueryError("SYNTAX_ERROR", f"Only one sql statement is allowed. Got: {text.rstrip()}")
+    if ends and not any(parts):
+        raise QueryError("", f"Empty sql statement: {text.strip()}")
 
 
 def parse_query(text: str) -> exp.Expression:

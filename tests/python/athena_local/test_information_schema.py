@@ -110,10 +110,6 @@ def test_information_schema_of_a_thousand_tables_is_quick(rows: Rows, catalog: C
             "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.information_schema.roles' does not exist",
         ),
         (
-            "select * from system.runtime.queries",
-            "CATALOG_NOT_FOUND: line 1:15: Catalog 'system' does not exist",
-        ),
-        (
             "select * from hive.information_schema.tables",
             "CATALOG_NOT_FOUND: line 1:15: Catalog 'hive' does not exist",
         ),

@@ -134,11 +134,41 @@ def test_parse_what_is_not_athena_sql_is_refused_with_its_place(sql: str, where:
     assert refusal(sql).startswith(f"SYNTAX_ERROR: line {where}: ")
 
 
-def test_parse_several_statements_are_refused() -> None:
-    assert (
-        refusal("select 1; select 2")
-        == "SYNTAX_ERROR: Only one sql statement is allowed. Got: select 1; select 2"
-    )
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select 1; select 2", "select 1;select 2", "select 1; -- c", "select 1;\n/* c */", "  select  1; -- c  ",
+        "select 'a;b'; -- c", "selec 1; select 2", "show databases; drop table t",
+    ],
+)  # fmt: skip
+def test_parse_several_statements_are_refused(sql: str) -> None:
+    assert refusal(sql) == f"SYNTAX_ERROR: Only one sql statement is allowed. Got: {sql.rstrip()}"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select 1;", "select 1;;", "select 1; ;\r\n", ";select 1", "-- c\nselect 1 -- c\n;", "select 1 as \"a;b\"",
+        "select ';' -- ;",
+    ],
+)  # fmt: skip
+def test_parse_semicolons_around_one_statement_are_nothing(sql: str) -> None:
+    assert isinstance(parse_statement(sql), s.Select)
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("", "SYNTAX_ERROR: line 1:1: mismatched input '<EOF>'. Expecting: "),
+        ("-- only", "SYNTAX_ERROR: line 1:8: mismatched input '<EOF>'. Expecting: "),
+        ("/* only */", "SYNTAX_ERROR: line 1:11: mismatched input '<EOF>'. Expecting: "),
+        ("/* open select 1", "SYNTAX_ERROR: line 1:1: mismatched input '/'"),
+        (";", "Empty sql statement: ;"),
+        (" ; ; ", "Empty sql statement: ; ;"),
+    ],
+)
+def test_parse_without_a_statement_is_refused(sql: str, message: str) -> None:
+    assert refusal(sql).startswith(message)
 
 
 def test_parse_foreign_catalog_is_refused() -> None:
