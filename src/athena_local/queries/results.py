@@ -172,7 +172,7 @@ class ResultStore:
         listed = (
             bool(result.manifest) or target.substatement_type == "UNLOAD"
         )  # an empty list of files is one too
-        manifest = f"{target.location}-manifest.csv" if listed else None
+        manifest = _manifest_location(target) if listed else None
         with self._writing_metadata(target, metadata):
             if manifest:
                 body = "".join(f"{path}\n" for path in result.manifest).encode()
@@ -190,12 +190,12 @@ class ResultStore:
         writing = self._pool.submit(self._objects.write, location, body, **options)
         try:
             yield
+            writing.result()
         except BaseException:
             wait([writing])
             with contextlib.suppress(StorageError):
-                self._objects.delete([location, target.location])
+                self._objects.delete([location, target.location, _manifest_location(target)])
             raise
-        writing.result()
 
     def _upload(self, path: Path, size: int, target: Target, view: ObjectStore, header: str | None) -> None:
         options = {**target.options, "ContentType": _content_type(target, size)}
@@ -284,6 +284,10 @@ def _content_type(target: Target, size: int) -> str:
     is_show = target.substatement_type.startswith("SHOW_") and target.substatement_type != "SHOW_CREATE_TABLE"
     is_empty_text = target.is_text and size == 0
     return "binary/octet-stream" if is_show or is_empty_text else "application/octet-stream"
+
+
+def _manifest_location(target: Target) -> str:
+    return f"{target.location}-manifest.csv"
 
 
 def _gone(location: str) -> FileNotFoundError:

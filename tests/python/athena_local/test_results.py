@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from athena_local.context import ResultColumn, StatementResult
-from athena_local.objects import ObjectStore
+from athena_local.objects import ObjectStore, StorageError
 from athena_local.queries import csvtext
 from athena_local.queries.render import render_column
-from athena_local.types.text import java_double
 from athena_local.queries.results import ResultStore, Target
+from athena_local.types.text import java_double
 
 UTC = datetime.UTC
 MOMENT = datetime.datetime(2025, 1, 1, 10, 0, 0, 123456)
@@ -221,6 +221,47 @@ def test_page_of_a_result_that_was_deleted_from_s3_is_not_found(
     (tmp_path / "q.csv").unlink()
     with pytest.raises(FileNotFoundError):
         store.page("q", f"{lake}q.csv", stored, 0, 10)
+
+
+@pytest.mark.parametrize("refused", ["q.metadata", "q-manifest.csv", "q.csv", "q.csv.metadata"])
+def test_store_that_cannot_write_one_file_leaves_none(
+    objects: ObjectStore, lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    write, upload = objects.write, objects.upload
+
+    def refuse(path: str) -> None:
+        if path == lake + refused:
+            raise StorageError("HIVE_WRITER_CLOSE_ERROR", f"Error committing write to Hive: {path}")
+
+    def guarded_write(path: str, body: bytes, **options: str) -> None:
+        refuse(path)
+        write(path, body, **options)
+
+    def guarded_upload(source: Path, path: str, **options: str) -> None:
+        refuse(path)
+        upload(source, path, **options)
+
+    monkeypatch.setattr(objects, "write", guarded_write)
+    monkeypatch.setattr(objects, "upload", guarded_upload)
+    store = ResultStore(objects, tmp_path)
+    if refused.startswith("q.csv"):
+        target, result = Target("q", f"{lake}q.csv"), numbers(3)
+    else:
+        target = Target("q", f"{lake}q", "DML", "INSERT")
+        result = StatementResult(update_count=1, manifest=["s3://b/one"])
+    with pytest.raises(StorageError, match=refused):
+        store.store(target, result)
+    assert list(objects.list(lake)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_batch_of_large_cells_is_written_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csvtext, "MAX_BATCH_BYTES", 1000)
+    batch = pa.record_batch({"s": [str(number) * 300 for number in range(10)]})
+    columns = [ResultColumn("s", "varchar")]
+    pieces = list(csvtext.write_batches(batch, columns))
+    assert len(pieces) > 3
+    assert b"".join(pieces) == csvtext.write_batch(batch, columns)
 
 
 def test_store_of_a_failing_stream_leaves_nothing(objects: ObjectStore, lake: str, tmp_path: Path) -> None:
