@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from athena_local.errors import QueryError
@@ -77,16 +79,43 @@ def cast(inner: Typed, target: AthenaType, *, safe: bool, node: exp.Expression) 
         text = f"Cannot cast {source.trino()} to {target.trino()}"
         raise QueryError("TYPE_MISMATCH", text, position=word_position(node, "CAST", "TRY_CAST"))
     made = converted(inner.node, source, target)
-    return Text(this="TRY({0})", expressions=[made]) if safe else made
+    return _lenient(made, inner.node) if safe else made
+
+
+_FAILURE = re.compile(r"trino_fail\((?:'(?:[^']|'')*'|[^')]|CAST\([^)]*\))*\)")
+_MAY_FAIL = re.compile(r"trino_(?:parse|ip)_|\bCAST\(")
+
+
+def _lenient(made: exp.Expression, inner: exp.Expression) -> exp.Expression:
+    """Return the conversion with NULL where it would end the query; what fails in the value itself still does."""
+    guarded = False
+    for item in made.walk(prune=lambda node: node is inner):
+        if isinstance(item, Text) and item is not inner:
+            text = _FAILURE.sub("NULL", str(item.this))
+            item.set("this", text)
+            guarded = guarded or _MAY_FAIL.search(text.replace("TRY_CAST(", "")) is not None
+    return Text(this="TRY({0})", expressions=[made]) if guarded else made
 
 
 def stored(value: str, source: AthenaType, target: AthenaType) -> str:
     """Return DuckDB's text of a value that goes into a column of another type, as CAST would make it."""
     from athena_local.sql.dialect import DuckDBText
 
+    if source.is_text and target.is_text and target.precision is not None:
+        return _fitting(value, source, target)
     if source.base != target.base and target.is_text and "unknown" not in {source.base}:
         return f"CAST({value} AS {target.duckdb()})"
     return converted(Text(this=value), source, target.stored()).sql(dialect=DuckDBText)
+
+
+def _fitting(value: str, source: AthenaType, target: AthenaType) -> str:
+    """Text too long for its column is refused, never cut: INSERT is no CAST. Spaces at the end may go."""
+    if source.precision is not None and source.precision <= target.precision:  # type: ignore[operator]
+        return f"CAST({value} AS VARCHAR)"
+    text = f"Cannot truncate non-space characters when casting from {source.trino()} to {target.trino()} on INSERT"
+    refused = f"trino_fail('ATHENA!INVALID_CAST_ARGUMENT!{text}!END')"
+    kept = f"left({value}, {target.precision})"
+    return f"CASE WHEN length(rtrim({value}, ' ')) > {target.precision} THEN {refused} ELSE {kept} END"
 
 
 def converted(node: exp.Expression, source: AthenaType | None, target: AthenaType) -> exp.Expression:
