@@ -51,9 +51,9 @@ def _lenient(kind: AthenaType, text: str, form: Format) -> str:
     if kind.is_integer:
         target = kind.duckdb()
         return (
-            f"CASE WHEN ltrim({text}, '+-0123456789') = '' OR regexp_full_match({text}, '0[xX][0-9a-fA-F]+')"
+            f"CASE WHEN {values.only(text, values.DIGITS)} OR regexp_full_match({text}, '0[xX][0-9a-fA-F]+')"
             f" THEN TRY_CAST({text} AS {target})"
-            f" WHEN ltrim({text}, '+-0123456789.eE') = '' THEN TRY_CAST(trunc(TRY_CAST({text} AS DOUBLE)) AS {target}) END"
+            f" WHEN {values.only(text, values.NUMBER)} THEN TRY_CAST(trunc(TRY_CAST({text} AS DOUBLE)) AS {target}) END"
         )
     if kind.base in {"real", "double"}:
         return values.floating(text, kind)

@@ -87,7 +87,7 @@ def value(column: Column, text: str, index: int, form: Format) -> str:
     if kind.base == "boolean":
         return f"lower({text}) = 'true'"
     if kind.is_integer:
-        parsed = f"CASE WHEN ltrim({text}, '+-0123456789') = '' THEN TRY_CAST({text} AS {kind.duckdb()}) END"
+        parsed = f"CASE WHEN {values.only(text, values.DIGITS)} THEN TRY_CAST({text} AS {kind.duckdb()}) END"
     elif kind.base in {"real", "double"}:
         parsed = values.floating(text, kind)
     elif kind.base == "decimal":

@@ -141,7 +141,7 @@ def _regex_value(kind: AthenaType, text: str) -> str:
     if kind.base == "boolean":
         return f"lower({text}) = 'true'"
     if kind.is_integer:
-        return f"CASE WHEN ltrim({text}, '+-0123456789') = '' THEN TRY_CAST({text} AS {kind.duckdb()}) END"
+        return f"CASE WHEN {values.only(text, values.DIGITS)} THEN TRY_CAST({text} AS {kind.duckdb()}) END"
     simple = {
         "real": lambda: values.floating(text, kind),
         "double": lambda: values.floating(text, kind),
