@@ -79,11 +79,13 @@ def cast(inner: Typed, target: AthenaType, *, safe: bool, node: exp.Expression) 
         text = f"Cannot cast {source.trino()} to {target.trino()}"
         raise QueryError("TYPE_MISMATCH", text, position=word_position(node, "CAST", "TRY_CAST"))
     made = converted(inner.node, source, target)
-    return _lenient(made, inner.node) if safe else made
+    if not safe:
+        return made
+    return _lenient(made, inner.node) if source is not None else Text(this="TRY({0})", expressions=[made])
 
 
-_FAILURE = re.compile(r"trino_fail\((?:'(?:[^']|'')*'|[^')]|CAST\([^)]*\))*\)")
-_MAY_FAIL = re.compile(r"trino_(?:parse|ip)_|\bCAST\(")
+_FAILURE = re.compile(r"trino_fail\((?:CAST\([^()]*\)|'(?:[^']|'')*'|[^'()])*\)")
+_MAY_FAIL = re.compile(r"trino_(?:parse|ip)_")
 
 
 def _lenient(made: exp.Expression, inner: exp.Expression) -> exp.Expression:
@@ -93,7 +95,7 @@ def _lenient(made: exp.Expression, inner: exp.Expression) -> exp.Expression:
         if isinstance(item, Text) and item is not inner:
             text = _FAILURE.sub("NULL", str(item.this))
             item.set("this", text)
-            guarded = guarded or _MAY_FAIL.search(text.replace("TRY_CAST(", "")) is not None
+            guarded = guarded or _MAY_FAIL.search(text) is not None
     return Text(this="TRY({0})", expressions=[made]) if guarded else made
 
 
