@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import random
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.loaders import Loader
@@ -329,3 +332,67 @@ def test_glue_answers_have_the_models_shape(server: Any, call: Call) -> None:
     assert ask("BatchDeleteTable", DatabaseName=database, TablesToDelete=["t"])["Errors"]
     ask("DeleteDatabase", Name=database)
     assert seen == operations()["glue"]
+
+
+TEXTS = [
+    *("", "a", "default", "primary", "nothing", "a" * 300, "ä漢🙂", "\x00", "a\nb"),
+    *("s3://b/x", "*", "(", "select 1", "%", "'", "-1", "{}", "A.b/c d"),
+]
+NUMBERS = [-1, 0, 1, 50, 1000, 2**31, 2**63, 10**30, 1.5]
+
+
+def made_up(shape: Shape, chance: random.Random, depth: int = 0) -> Any:
+    """Return a value mostly of a shape: members left out, texts and numbers from anywhere, now and then another type."""
+    if chance.random() < 0.04:
+        return chance.choice([None, "x", 7, True, [], {}, [None], {"a": None}])
+    if getattr(shape, "is_document_type", False):
+        return {"type": "struct"}
+    kind = shape.type_name
+    if kind == "structure":
+        return {
+            name: made_up(member, chance, depth + 1)
+            for name, member in shape.members.items()
+            if name in shape.required_members or (depth < 4 and chance.random() < 0.4)
+        }
+    if kind == "list":
+        return [made_up(shape.member, chance, depth + 1) for _ in range(chance.randrange(3))]
+    if kind == "map":
+        return {
+            chance.choice(TEXTS): made_up(shape.value, chance, depth + 1) for _ in range(chance.randrange(3))
+        }
+    if kind == "boolean":
+        return chance.random() < 0.5
+    if kind in {"string", "blob"}:
+        return chance.choice([*(shape.metadata.get("enum") or []), *TEXTS])
+    return chance.choice(NUMBERS)
+
+
+@pytest.mark.parametrize("service", ["athena", "glue"])
+def test_no_request_ends_in_an_internal_error(
+    server: Any, models: dict[str, ServiceModel], service: str
+) -> None:
+    chance = random.Random(20_251_121)
+    address = urlsplit(server.endpoint)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
+    statuses = set()
+    for name in sorted(operations()[service] - {"DeleteDatabase", "DeleteWorkGroup", "UpdateWorkGroup"}):
+        shape = models[service].operation_model(name).input_shape
+        for _ in range(25):
+            request = made_up(shape, chance) if shape is not None else {}
+            if name == "StartQueryExecution" and isinstance(request, dict):
+                request["ClientRequestToken"] = str(uuid.uuid4())
+            headers = {
+                "X-Amz-Target": f"{TARGETS[service]}.{name}",
+                "Content-Type": "application/x-amz-json-1.1",
+            }
+            connection.request("POST", "/", json.dumps(request), headers)
+            with connection.getresponse() as answer:
+                text = answer.read()
+            assert answer.status in {200, 400}, f"{name} {json.dumps(request)}: {text.decode()}"
+            assert answer.status == 200 or json.loads(text)["__type"].endswith("Exception")
+            statuses.add(answer.status)
+    connection.close()
+    assert statuses == {200, 400}
+    for database in server.glue.get_databases()["DatabaseList"]:
+        if database["Name"] in {text.lower() for text in TEXTS} - {"default"}:
+            server.glue.delete_database(Name=database["Name"])
