@@ -18,7 +18,9 @@ from athena_local.config import Config
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
-MIN_MEMORY_BYTES = 256 * 1024**2  # DuckDB's hash joins and sorts need some room before they can spill
+MIN_MEMORY_BYTES = (
+    128 * 1024**2
+)  # one query's least part (engine/memory.py): below it operators fail instead of spilling
 SHUTDOWN_SECONDS = 5
 KEEP_ALIVE_SECONDS = (
     120  # past the pause between two polls of a patient client, so that it reuses its connection
@@ -132,7 +134,7 @@ def _size(text: str) -> int:
         raise argparse.ArgumentTypeError(f"not a size: {text!r} (like 2g or 512m)")
     size = int(match[1]) * _UNITS[match[2].lower()]
     if size < MIN_MEMORY_BYTES:
-        raise argparse.ArgumentTypeError(f"{text!r} is less than 256m")
+        raise argparse.ArgumentTypeError(f"{text!r} is less than 128m")
     return size
 
 

@@ -24,6 +24,7 @@ _OVERFLOW = re.compile(r"Overflow in (\w+) of (INT\d+) \((.+)\)")
 _INTEGER_NAMES = {"INT8": "tinyint", "INT16": "smallint", "INT32": "integer", "INT64": "bigint"}
 _MALFORMED = re.compile(r'Malformed JSON in file "([^"]+)"')
 _LINE = re.compile(r", in line \d+")  # DuckDB's count leaves out empty lines
+_USED = re.compile(r"\(([\d.]+ \w+/[\d.]+ \w+) used\)")
 _OUT_OF_RANGE = ("out of range", "overflow")
 
 
@@ -68,10 +69,14 @@ def translate(error: duckdb.Error, names: dict[str, str] | None = None) -> Query
         return QueryError("INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed")
     if "Division by zero" in text:
         return QueryError("DIVISION_BY_ZERO", "Division by zero")
+    if "Max expression depth limit" in text:
+        return QueryError("STACK_OVERFLOW", "statement is too large (stack overflow during analysis)")
+    if "Recursion level in ArrowSchema" in text:
+        return QueryError("NOT_SUPPORTED", "Values nested deeper than 64 levels are not supported by this server")
     first_line = text.split("\n", 1)[0]
     detail = first_line.split(": ", 1)[-1].strip()
     if isinstance(error, duckdb.OutOfMemoryException):
-        return QueryError("EXCEEDED_LOCAL_MEMORY_LIMIT", f"Query exceeded memory: {detail}", category=OTHER)
+        return _exhausted(text)
     if isinstance(error, duckdb.ConversionException):
         cast = _CAST.search(text)
         if cast:
@@ -102,6 +107,13 @@ def translate(error: duckdb.Error, names: dict[str, str] | None = None) -> Query
     if isinstance(error, duckdb.IOException):
         return QueryError("HIVE_CANNOT_OPEN_SPLIT", detail, category=OTHER)
     return QueryError("GENERIC_INTERNAL_ERROR", detail, category=SYSTEM)
+
+
+def _exhausted(text: str) -> QueryError:
+    used = _USED.search(text)
+    where = f" ({used.group(1)} in use)" if used else ""
+    told = f"Query exhausted resources at this scale factor: its part of --memory is full{where} and cannot be spilled"
+    return QueryError("EXCEEDED_LOCAL_MEMORY_LIMIT", told, category=OTHER)
 
 
 def _bad_json(local: Path, name: str) -> QueryError:

@@ -24,7 +24,7 @@ from athena_local.engine import errors, pool
 from athena_local.engine.memory import Grant, budget_of
 from athena_local.engine.s3fs import S3FileSystem
 from athena_local.errors import QueryCancelledError
-from athena_local.types import Column, quote
+from athena_local.types import Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
     from athena_local.context import QueryContext
 
-BATCH_ROWS = 65_536
-ROW_GROUP_ROWS = 122_880  # DuckDB's own default; a multiple of its vector size, so groups stay even
+BATCH_ROWS = (
+    8192  # a batch lives outside of the memory limit: 65,536 rows of 1 kB made 700 MB of it and its text
+)
+MIN_ROW_GROUP_BYTES, MAX_ROW_GROUP_BYTES = 4 * 1024**2, 128 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -224,33 +226,18 @@ class Session:
                 batch = reader.read_next_batch()
             except StopIteration:
                 return
-            except (duckdb.Error, OSError) as error:
+            except (duckdb.Error, OSError, ValueError) as error:  # Arrow's own are ValueErrors
                 raise self.error(errors.unwrap(error)) from error
             self.check_cancelled()
             if batch.num_rows:
                 yield batch
 
-    def write_parquet(
-        self,
-        sql: str,
-        path: Path,
-        *,
-        field_ids: dict[str, Any] | None = None,
-        compression: str = "snappy",
-        partition_by: Sequence[str] = (),
-        row_group_rows: int = ROW_GROUP_ROWS,
-    ) -> int:
-        """Write a query's rows to `path` in the spool (a directory when `partition_by` is given) and return their number.
-
-        field_ids: {column: id}, or {column: {"__duckdb_field_id": id, child: …}} for nested columns.
-        """
-        options = [f"format parquet, compression {compression}, row_group_size {row_group_rows}"]
-        if field_ids:
-            options.append(f"field_ids {_literal(field_ids)}")
-        if partition_by:
-            options.append(f"partition_by ({', '.join(quote(name) for name in partition_by)})")
-        row = self.execute(f"COPY ({sql}) TO {_text(str(path))} ({', '.join(options)})").fetchone()
-        return int(row[0]) if row else 0
+    @property
+    def row_group_bytes(self) -> int:
+        """What a row group may hold before it is written: wide rows would fill the query's memory otherwise."""
+        self.connection  # noqa: B018 - opened, so that its part of the memory is known
+        assert self._grant is not None
+        return max(MIN_ROW_GROUP_BYTES, min(MAX_ROW_GROUP_BYTES, self._grant.size // 8))
 
 
 def _memory_limit(size_bytes: int) -> str:
@@ -259,9 +246,3 @@ def _memory_limit(size_bytes: int) -> str:
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_text(str(key))}: {_literal(item)}" for key, item in value.items()) + "}"
-    return str(int(value))

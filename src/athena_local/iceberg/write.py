@@ -100,6 +100,7 @@ def _copy(
         f"COMPRESSION {properties.codec(table.metadata.properties)}",
         f"FIELD_IDS {field_ids(table.schema)}",
         f"FILE_SIZE_BYTES {target_size(table)}",
+        f"ROW_GROUP_SIZE_BYTES {session.row_group_bytes}",
         "FILENAME_PATTERN '{uuid}'",
         "RETURN_STATS true",
         "OVERWRITE_OR_IGNORE true",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CELL = re.compile(rb'(?:"((?:[^"]++|"")*+)")?([,\n])')
-MAX_BATCH_BYTES = 64 * 1024**2  # of values rendered at once; Arrow's text columns end at 2 GB
+MAX_BATCH_BYTES = 8 * 1024**2  # of values rendered at once: half a dozen copies are made of them on the way
 
 Row = list["str | None"]
 

@@ -128,6 +128,8 @@ def _copy(session: Session, sql: str, target: Target, out: Path) -> int:
     names = [column.name for column in (*target.columns, *target.keys)]
     selected = [*target.writer.select(target.columns), *(quote(key.name) for key in target.keys)]
     options = target.writer.options()
+    if target.writer.form.kind == "parquet":
+        options.append(f"row_group_size_bytes {session.row_group_bytes}")
     folders = [quote(key.name) for key in target.keys]
     if target.buckets:
         by_name = {column.name: column for column in target.columns}
