@@ -81,7 +81,9 @@ def cast(inner: Typed, target: AthenaType, *, safe: bool, node: exp.Expression) 
     made = converted(inner.node, source, target)
     if not safe:
         return made
-    return _lenient(made, inner.node) if source is not None else Text(this="TRY({0})", expressions=[made])
+    if source is None or source.fields or target.fields:  # one element that fails makes the whole NULL
+        return Text(this="TRY({0})", expressions=[made])
+    return _lenient(made, inner.node)
 
 
 _FAILURE = re.compile(r"trino_fail\((?:CAST\([^()]*\)|'(?:[^']|'')*'|[^'()])*\)")
@@ -265,7 +267,7 @@ def as_text(node: exp.Expression, source: AthenaType) -> exp.Expression:
     """Return a value in Trino's text, as CAST(… AS varchar) makes it."""
     digits = source.precision if source.precision is not None else 3
     if source.is_zoned:
-        text = f"(strftime({{0}}, '{_stamp_format(digits)}') || ' ' || {{1}})"
+        text = f"({_stamp_text(digits)} || ' ' || {{1}})"
         return Text(this=text, expressions=[zones.local(node, source), zones.zone_name(node, source)])
     if source.base == "char":
         return padded(node, source)
@@ -273,7 +275,7 @@ def as_text(node: exp.Expression, source: AthenaType) -> exp.Expression:
         "varchar": "{0}",
         "double": "trino_double_text({0})",
         "real": "trino_real_text({0})",
-        "timestamp": f"strftime({{0}}, '{_stamp_format(digits)}')",
+        "timestamp": _stamp_text(digits),
         "time": f"left(strftime(DATE '2000-01-01' + {{0}}, '%H:%M:%S.%f'), {8 + (digits + 1 if digits else 0)})",
         "time with time zone": f"trino_timetz_text(CAST({{0}} AS VARCHAR), {digits})",
         "ipaddress": "trino_ip_to_text({0})",
@@ -285,8 +287,10 @@ def as_text(node: exp.Expression, source: AthenaType) -> exp.Expression:
     return _wrap(templates.get(source.base, "CAST({0} AS VARCHAR)"), node)
 
 
-def _stamp_format(digits: int) -> str:
-    return next(text for size, text in sorted(_STAMP_FORMATS.items()) if size >= min(digits, 9))
+def _stamp_text(digits: int) -> str:
+    if digits in _STAMP_FORMATS:
+        return f"strftime({{0}}, '{_STAMP_FORMATS[digits]}')"
+    return f"left(strftime({{0}}, '{_STAMP_FORMATS[6 if digits < 6 else 9]}'), {20 + min(digits, 9)})"
 
 
 def _from_text(node: exp.Expression, target: AthenaType) -> exp.Expression:

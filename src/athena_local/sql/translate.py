@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from athena_local.engine.session import Session, Translated
 
 Type = AthenaType | None
+TOO_DEEP = "statement is too large (stack overflow during analysis)"
 _INTEGER_RESULTS = {"hugeint", "uhugeint"}
 
 
@@ -39,9 +40,11 @@ def translate(
     """
     from athena_local.engine.session import Translated
 
-    queries = Queries(session)
-    tree, outputs = queries.query(query, Scope(), {})
-    sql = tree.sql(dialect=DuckDBText)
+    try:
+        tree, outputs = Queries(session).query(query, Scope(), {})
+        sql = tree.sql(dialect=DuckDBText)
+    except RecursionError:
+        raise QueryError("STACK_OVERFLOW", TOO_DEEP) from None
     session.provide(sql)
     try:
         bound = session.connection.sql(sql)

@@ -18,15 +18,41 @@ from athena_local.types import AthenaType
 _INTEGERS = ("tinyint", "smallint", "integer", "bigint")
 
 
-def _decimal_average(types: Sequence[Type]) -> str:
+_MILLIS, _MONTHS = "epoch_ms({0})", "datepart('year', {0}) * 12 + datepart('month', {0})"
+_INTERVALS = {"interval day to second": "to_milliseconds", "interval year to month": "to_months"}
+
+
+def _totals(name: str) -> list[str]:
+    """The signatures of sum and avg. Intervals are added as the milliseconds or months they are."""
+    own = f"{name}({{0}})"
+    return [
+        f"bigint -> {'bigint' if name == 'sum' else 'double'}",
+        own,
+        f"decimal(p,s) -> decimal({'38' if name == 'sum' else 'p'},s)",
+        own,
+        "double -> double",
+        own,
+        "interval day to second -> interval day to second",
+        f"{name}({_MILLIS})",
+        "interval year to month -> interval year to month",
+        f"{name}({_MONTHS})",
+        "real -> real",
+        own,
+    ]
+
+
+def _average_type(types: Sequence[Type]) -> str:
     kind = types[0]
-    if kind is not None and kind.base in {"decimal", "real"}:
-        return to_type_of(kind, "{0}")
-    return "{0}"
+    if kind is not None and kind.base in _INTERVALS:
+        size = "BIGINT" if kind.base == "interval day to second" else "INTEGER"
+        return f"{_INTERVALS[kind.base]}(CAST(round({{0}}) AS {size}))"
+    return to_type_of(kind, "{0}") if kind is not None and kind.base in {"decimal", "real"} else "{0}"
 
 
 def _sum_type(types: Sequence[Type]) -> str:
     kind = types[0]
+    if kind is not None and kind.base in _INTERVALS:
+        return _average_type(types)
     if kind is None or not kind.is_numeric:
         return "{0}"
     if kind.is_integer:
@@ -141,36 +167,8 @@ FUNCTIONS: dict[str, Function] = table(
     {
         "count": aggregate("-> bigint", "count(*)", "T -> bigint", "count({0})"),
         "count_if": aggregate("boolean -> bigint", "count(CASE WHEN {0} THEN 1 END)"),
-        "sum": aggregate(
-            "bigint -> bigint",
-            "sum({0})",
-            "decimal(p,s) -> decimal(38,s)",
-            "sum({0})",
-            "double -> double",
-            "sum({0})",
-            "interval day to second -> interval day to second",
-            "sum({0})",
-            "interval year to month -> interval year to month",
-            "sum({0})",
-            "real -> real",
-            "sum({0})",
-            wrap=_sum_type,
-        ),
-        "avg": aggregate(
-            "bigint -> double",
-            "avg({0})",
-            "decimal(p,s) -> decimal(p,s)",
-            "sum({0})",
-            "double -> double",
-            "avg({0})",
-            "interval day to second -> interval day to second",
-            "avg({0})",
-            "interval year to month -> interval year to month",
-            "avg({0})",
-            "real -> real",
-            "avg({0})",
-            wrap=_decimal_average,
-        ),
+        "sum": aggregate(*_totals("sum"), wrap=_sum_type),
+        "avg": aggregate(*_totals("avg"), wrap=_average_type),
         "min": _extreme("min"),
         "max": _extreme("max"),
         "min_by": _extreme_by("arg_min"),
