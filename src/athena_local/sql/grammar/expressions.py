@@ -5,7 +5,9 @@ from __future__ import annotations
 from athena_local.sql.grammar.reader import BINARY, INTEGER, NUMBER, STRING
 from athena_local.sql.grammar.types import TypeGrammar
 from athena_local.sql.grammar.words import TYPES
+from athena_local.sql.lexer import syntax_error
 
+_BIGINT_DIGITS = 19
 _COMPARISONS = {"=", "<>", "!=", "<", "<=", ">", ">="}
 _QUANTIFIERS = {"ALL", "SOME", "ANY"}
 _QUERY_STARTS = {"SELECT", "VALUES", "TABLE", "WITH"}
@@ -145,6 +147,8 @@ class ExpressionGrammar(TypeGrammar):
     def _primary_head(self) -> None:
         key, following = self.key, self.ahead()
         if key in {STRING, INTEGER, NUMBER, BINARY, "?"} or key in _PLAIN_WORDS:
+            if key == INTEGER:
+                self._check_integer()
             self.index += 1
             if key == STRING and self.key == "UESCAPE":
                 self.index += 1
@@ -163,6 +167,9 @@ class ExpressionGrammar(TypeGrammar):
         elif key == "INTERVAL" and (following == STRING or (following in {"+", "-"} and self.at_string(2))):
             self._interval()
         elif key == "ARRAY" and following == "[":
+            self.names.append(
+                self.starts[self.index]
+            )  # as a type's name sqlglot would read what follows twice over
             self.index += 2
             if not self.accept("]"):
                 self.listed(self.expression)
@@ -180,6 +187,12 @@ class ExpressionGrammar(TypeGrammar):
             self.string()
         else:
             self._name_or_call()
+
+    def _check_integer(self) -> None:
+        """A bigint is the widest there is; Trino tells of more at the statement's start."""
+        digits = self.shown[self.index].lstrip("0") or "0"
+        if len(digits) > _BIGINT_DIGITS or int(digits) > 2**63:
+            raise syntax_error(self.text, 0, f"Invalid numeric literal: {self.shown[self.index]}")
 
     def _interval(self) -> None:
         self.expect("INTERVAL")
@@ -257,10 +270,8 @@ class ExpressionGrammar(TypeGrammar):
 
     def _query_opens(self, offset: int) -> bool:
         """Tell whether the bracket there, or those right behind it, open a query."""
-        at = self.index + offset
-        while at < len(self.keys) and self.keys[at] == "(":
-            at += 1
-        if at >= len(self.keys) or self.keys[at] not in _QUERY_STARTS:
+        at = self.opened(offset)
+        if self.keys[at] not in _QUERY_STARTS:
             return False
         return not (self.keys[at] == "TABLE" and self.keys[at + 1] == "(")
 
@@ -317,6 +328,7 @@ class ExpressionGrammar(TypeGrammar):
         self.expect(")")
 
     def _row(self) -> None:
+        self.names.append(self.starts[self.index])  # see ARRAY
         self.index += 2
         self.listed(self.expression)
         self.expect(")")

@@ -39,6 +39,7 @@ class Reader:
         self.starts: list[int] = []
         self.shown: list[str] = []
         self._read(tokens, end)
+        self._opened = self._behind_brackets()
         self.index = 0
         self.furthest = 0
         self.expected: set[str] = set()
@@ -85,6 +86,14 @@ class Reader:
         mark, string = tokens[at + 1], tokens[at + 2]
         return mark.text == "&" and string.kind == "string" and string.start == mark.end
 
+    def _behind_brackets(self) -> list[int]:
+        """Return for each token the first at or behind it that is no opening bracket."""
+        found = list(range(len(self.keys)))
+        for at in range(len(self.keys) - 2, -1, -1):
+            if self.keys[at] == "(":
+                found[at] = found[at + 1]
+        return found
+
     # looking
 
     @property
@@ -94,6 +103,10 @@ class Reader:
     def ahead(self, count: int = 1) -> str:
         at = self.index + count
         return self.keys[at] if at < len(self.keys) else EOF
+
+    def opened(self, offset: int) -> int:
+        """Return where the brackets end that open there, one or many."""
+        return self._opened[min(self.index + offset, len(self._opened) - 1)]
 
     def is_name(self, count: int = 0) -> bool:
         """Tell whether an identifier stands there."""

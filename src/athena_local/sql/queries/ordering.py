@@ -112,7 +112,8 @@ def order_item(build: Queries, item: exp.Expression, outputs: list[Output], scop
 
 
 def _row_count(node: Any, clause: str) -> int:
-    count = int(node.name)
+    digits = node.name.lstrip("0") or "0"
+    count = int(digits) if len(digits) <= len(str(MAX_ROW_COUNT)) else MAX_ROW_COUNT + 1
     if count > MAX_ROW_COUNT:
         text = f"Invalid {clause} row count: {node.name}"
         raise QueryError("TYPE_MISMATCH", text, position=word_position(node, clause.split()[0]))
