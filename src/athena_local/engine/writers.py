@@ -29,7 +29,7 @@ _UNWRITTEN = {
     "CSV": "",
 }
 _SUFFIXES = {"gzip": ".gz", "zstd": ".zst"}
-_MAX_LEVELS = 8  # separators \\x01 to \\x08, Hive's first eight
+WRITABLE = {"parquet", "lazy", "json", "hive_json", "opencsv"}
 
 
 @dataclass(frozen=True)
@@ -47,31 +47,33 @@ class Writer:
 
     def select(self, columns: list[Column]) -> list[str]:
         """Return the data columns as the file holds them."""
-        value = {"lazy": self._lazy, "json": _json, "opencsv": _open_csv}.get(self.form.kind)
-        if value is None:
+        if self.form.kind == "parquet":
             return [quote(column.name) for column in columns]
-        return [f"{value(column.type, quote(column.name))} AS {quote(column.name)}" for column in columns]
+        value = {"lazy": self._lazy, "opencsv": _open_csv}.get(self.form.kind, _json)
+        keys = {name: key for key, name in self.form.key_names}
+        return [
+            f"{value(column.type, quote(column.name))} AS {quote(keys.get(column.name, column.name))}"
+            for column in columns
+        ]
 
     def options(self) -> list[str]:
         """Return COPY's options."""
         if self.form.kind == "parquet":
             level = [f"compression_level {self.level}"] if self.level is not None else []
             return ["format parquet", f"compression {self.codec}", *level]
-        if self.form.kind == "json":
+        if self.form.kind in {"json", "hive_json"}:
             return ["format json", f"compression {self.codec}"]
         if self.form.kind == "opencsv":
             quoting = f"quote {literal(self.form.quote)}, escape {literal(self.form.quote)}, force_quote *"
-            delimiter = f"delim {literal(self.form.delimiter)}"
+            delimiter = f"delim {literal(self.form.separators[0])}"
             return ["format csv", "header false", delimiter, quoting, f"compression {self.codec}"]
         return [
-            "format csv", "header false", f"delim {literal(self.form.delimiter)}", "quote ''", "escape ''",
+            "format csv", "header false", f"delim {literal(self.form.separators[0])}", "quote ''", "escape ''",
             f"nullstr {literal(self.form.null)}", f"compression {self.codec}",
         ]  # fmt: skip
 
     def _lazy(self, kind: AthenaType, value: str) -> str:
-        separators = [self.form.delimiter, self.form.collection, self.form.map_key]
-        separators += [chr(level) for level in range(len(separators) + 1, _MAX_LEVELS + 1)]
-        return self._lazy_value(kind, value, separators, 1)
+        return self._lazy_value(kind, value, list(self.form.separators), 1)
 
     def _lazy_value(self, kind: AthenaType, value: str, separators: list[str], level: int) -> str:
         """Return a value's text; `level` is the separator that its parts are joined by."""

@@ -29,13 +29,8 @@ def insert(session: Session, statement: s.Insert, record: Record) -> StatementRe
         text = f"Cannot insert into bucketed table {database}.{name}: INSERT INTO is not supported on bucketed tables"
         raise QueryError("NOT_SUPPORTED", text, position=statement.table.position)
     form = formats.format_of(record)
-    if form.skip_lines > 1 or (form.skip_lines and form.kind == "json"):
-        text = "Inserting into Hive table with skip.header.line.count property greater than 1 not supported"
-        raise QueryError("NOT_SUPPORTED", text)
-    if form.skip_lines:
-        text = "Inserting into Hive table with skip.header.line.count property not supported"
-        raise QueryError("NOT_SUPPORTED", text)
     data, keys = hive.data_columns(record), hive.partition_columns(record)
+    _check_writable(record, form, data)
     sql = matched(statement, session.translate(statement.query), [*data, *keys])
     location = str((record.get("StorageDescriptor") or {}).get("Location") or "")
     target = Target(location.rstrip("/") + "/", _writer(record, form), data, keys, record=record)
@@ -50,6 +45,21 @@ def insert(session: Session, statement: s.Insert, record: Record) -> StatementRe
             ]
             context.catalog.create_partitions(database, name, inputs, ignore_existing=True)
     return StatementResult(update_count=written.rows, manifest=written.files)
+
+
+def _check_writable(record: Record, form: formats.Format, data: list[Column]) -> None:
+    for name, lines in (("header", form.skip_lines), ("footer", form.skip_last_lines)):
+        if lines:
+            text = f"Inserting into Hive table with skip.{name}.line.count property not supported"
+            raise QueryError("NOT_SUPPORTED", text)
+    if form.kind not in writers.WRITABLE:
+        serde = record["StorageDescriptor"]["SerdeInfo"].get("SerializationLibrary")
+        raise QueryError("NOT_SUPPORTED", f"Inserting into a table with {serde} is not supported")
+    others = [column for column in data if column.type.base != "varchar"]
+    if form.kind == "opencsv" and others:
+        shown = ", ".join(f"{column.name} {column.type}" for column in others)
+        text = f"Hive CSV storage format only supports VARCHAR (unbounded). Unsupported columns: {shown}"
+        raise QueryError("NOT_SUPPORTED", text)
 
 
 def _writer(record: Record, form: formats.Format) -> Writer:

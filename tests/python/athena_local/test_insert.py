@@ -168,3 +168,43 @@ def test_insert_that_fails_after_its_uploads_leaves_nothing(
         execute("insert into t values (1, 'p'), (2, 'q')")
     assert [item.path for item in objects.list(f"{lake}t/")] == before
     assert rows("select a, k from t") == [(0, "p")]
+
+
+def test_insert_into_each_serde(rows: Rows, execute: Execute, objects: ObjectStore, lake: str) -> None:
+    serdes = {
+        "openx": "org.openx.data.jsonserde.JsonSerDe' with serdeproperties ('mapping.b' = 'Bee",
+        "hcatalog": "org.apache.hive.hcatalog.data.JsonSerDe",
+        "csv": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
+    }
+    for name, serde in serdes.items():
+        end = "')" if "with" in serde else "'"
+        execute(
+            f"create external table {name} (a string, b string) row format serde '{serde}{end} location '{lake}{name}/'"
+        )
+        execute(f"""insert into {name} values ('x,"1"', 'line'), ('', 'é')""")
+        assert rows(f"select * from {name} order by b") == [('x,"1"', "line"), ("", "é")], name
+    [written] = list(objects.list(f"{lake}openx/"))
+    assert objects.read(written.path).splitlines()[1] == '{"a":"","bee":"é"}'.encode()
+
+
+def test_insert_into_what_cannot_be_written_is_refused(execute: Execute, lake: str) -> None:
+    execute(
+        "create external table c (a string, b int) row format serde 'org.apache.hadoop.hive.serde2.OpenCSVSerde'"
+        f" location '{lake}c/'"
+    )
+    assert refusal(execute, "insert into c values ('x', 1)") == (
+        "NOT_SUPPORTED: Hive CSV storage format only supports VARCHAR (unbounded). Unsupported columns: b integer"
+    )
+    execute(
+        f"create external table h (a string) location '{lake}h/' tblproperties ('skip.header.line.count' = '1')"
+    )
+    assert refusal(execute, "insert into h values ('x')") == (
+        "NOT_SUPPORTED: Inserting into Hive table with skip.header.line.count property not supported"
+    )
+    execute(
+        "create external table r (a string) row format serde 'org.apache.hadoop.hive.serde2.RegexSerDe'"
+        f" with serdeproperties ('input.regex' = '(.*)') location '{lake}r/'"
+    )
+    assert refusal(execute, "insert into r values ('x')") == (
+        "NOT_SUPPORTED: Inserting into a table with org.apache.hadoop.hive.serde2.RegexSerDe is not supported"
+    )
