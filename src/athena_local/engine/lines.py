@@ -24,9 +24,8 @@ ESCAPED = 0xE000  # an escaped character stands as the one this far above it, in
 NUMBER_MARK = "\ue0ff"  # before a JSON number that is kept as text, because DuckDB would round it
 _UPPER_KEY = re.compile(rb'"(?:[^"\\A-Z\n]|\\.)*[A-Z](?:[^"\\\n]|\\.)*"\s*:')
 _DOTTED_KEY = re.compile(rb'"(?:[^"\\.\n]|\\.)*\.(?:[^"\\\n]|\\.)*"\s*:')
-_FRACTION = re.compile(rb"[:\[,]\s*-?\d+[.eE]")
 _NOT_OBJECT = re.compile(rb"^(?![ \t]*\{)(?=.|\n)", re.MULTILINE)
-_JSON_TOKEN = re.compile(rb'"((?:[^"\\\n]|\\.)*)"(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
+_KEY = re.compile(rb'"((?:[^"\\\n]|\\.)*)"(\s*:)')
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,7 @@ class Facts:
     empty_lines: bool = False
     escaped: str = ""  # the characters that were escaped, if any
     decoded: bool = False  # the file is Parquet now, a text column a field
+    marked: bool = False  # JSON: numbers stand as text behind `NUMBER_MARK`
 
 
 class Prepare(Protocol):
@@ -93,40 +93,65 @@ def mark_escapes(path: Path, escape: str | None) -> str:
 
 
 def mend_json(
-    path: Path, names: dict[str, str], columns: tuple[str, ...], *, dots: bool, exact: bool
-) -> None:
+    path: Path,
+    names: dict[str, str],
+    columns: tuple[str, ...],
+    *,
+    dots: bool,
+    exact: re.Pattern[bytes] | None = None,
+) -> bool:
     """Rewrite a JSON lines file where DuckDB reads another thing than the SerDe does.
 
     names: keys in small letters -> the column they are. A line that is no object is a row of NULLs, one that is a list has
-    its values by place. exact: decimals and numbers shown as text keep their digits.
+    its values by place. exact: finds a key with a number that would lose digits (see `inexact_numbers`); it is kept as text
+    behind a mark. Returns: whether there are such marks.
     """
     data = path.read_bytes()
     keyed = bool(names) and (
         any(key != name for key, name in names.items()) or _UPPER_KEY.search(data) is not None
     )
     dotted = dots and _DOTTED_KEY.search(data) is not None
-    fractions = exact and _FRACTION.search(data) is not None
+    marked = exact is not None and exact.search(data) is not None
     odd = _NOT_OBJECT.search(data) is not None
-    if not (keyed or dotted or fractions or odd):
-        return
-    wanted = {key.encode(): value.encode() for key, value in names.items()} if keyed or dotted else {}
-    mark = NUMBER_MARK.encode()
+    if odd:
+        data = b"".join(_as_object(line, columns) + b"\n" for line in data.splitlines())
+    if keyed or dotted:
+        data = _with_keys(data, names, dots)
+    if marked and exact is not None:
+        data = exact.sub(b'\\1"' + NUMBER_MARK.encode() + b'\\2"', data)
+    if keyed or dotted or marked or odd:
+        path.write_bytes(data)
+    return marked
+
+
+def _with_keys(data: bytes, names: dict[str, str], dots: bool) -> bytes:
+    wanted = {key.encode(): value.encode() for key, value in names.items()}
 
     def renamed(match: re.Match[bytes]) -> bytes:
-        key, colon = match.group(1), match.group(2)
-        if key is None:
-            number = match.group()
-            return b'"' + mark + number + b'"' if fractions and not number.lstrip(b"-").isdigit() else number
-        if colon is None:
-            return match.group()
-        name = key.lower()
+        name = match.group(1).lower()
         found = wanted.get(name) or (wanted.get(name.replace(b".", b"_")) if dots else None)
-        return match.group() if found is None else b'"' + found + b'"' + colon
+        return match.group() if found is None else b'"' + found + b'"' + match.group(2)
 
-    with path.with_suffix(".mended").open("wb") as out:
-        for line in data.splitlines():
-            out.write(_JSON_TOKEN.sub(renamed, _as_object(line, columns)) + b"\n")
-    path.with_suffix(".mended").replace(path)
+    return _KEY.sub(renamed, data)
+
+
+def inexact_numbers(texts: list[str], decimals: list[str]) -> re.Pattern[bytes] | None:
+    """Return what finds the numbers that DuckDB would not give back as written, as (key with colon)(number).
+
+    texts: names of text fields, which show trailing zeros and exponents. decimals: names of decimals, whose digits beyond a
+    double's fifteen count.
+    """
+    alternatives = []
+    if texts:
+        keys = "|".join(re.escape(name) for name in texts)
+        alternatives.append(rf'(?:{keys})"\s*:\s*(?=-?\d+(?:\.\d*0\b|\.?\d*[eE]|[\d.]{{16,}}))')
+    if decimals:
+        keys = "|".join(re.escape(name) for name in decimals)
+        alternatives.append(rf'(?:{keys})"\s*:\s*(?=-?[\d.]{{16,}})')
+    if not alternatives:
+        return None
+    pattern = rf'((?<!\\)"(?:{"|".join(alternatives)}))(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)'
+    return re.compile(pattern.encode(), re.IGNORECASE)
 
 
 def _as_object(line: bytes, columns: tuple[str, ...]) -> bytes:

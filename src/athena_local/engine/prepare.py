@@ -47,8 +47,7 @@ class Preparation:
             return Facts()
         if form.kind in {"json", "hive_json"}:
             lines.trim(path, form.skip_lines, form.skip_last_lines)
-            self._json(path)
-            return Facts()
+            return Facts(marked=self._json(path))
         lines.trim(path, 0, form.skip_last_lines)
         if form.kind == "regex":
             return self._decoded(path, name, self._regex())
@@ -81,17 +80,17 @@ class Preparation:
 
         return split
 
-    def _json(self, path: Path) -> None:
+    def _json(self, path: Path) -> bool:
         form = self.form
         names = dict(form.key_names)
         if form.ignore_case or form.dots_in_keys:
-            for name in _field_names(self.data):
+            for name, _ in _fields(self.data):
                 names.setdefault(name.lower(), name)
-        if not form.ignore_case and not form.dots_in_keys:
-            names = dict(form.key_names)
-        exact = any(_has_exact(column.type) for column in self.data)
+        texts = [name for name, kind in _fields(self.data) if kind.base in {"varchar", "char"}]
+        decimals = [name for name, kind in _fields(self.data) if kind.base == "decimal"]
         columns = tuple(column.name for column in self.data)
-        lines.mend_json(path, names, columns, dots=form.dots_in_keys, exact=exact)
+        exact = lines.inexact_numbers(texts, decimals)
+        return lines.mend_json(path, names, columns, dots=form.dots_in_keys, exact=exact)
 
     def _decoded(self, path: Path, name: str, split: Splitter) -> Facts:
         import pyarrow as pa
@@ -135,22 +134,17 @@ def _batches(path: Path, marked: bool, skip: int) -> Iterator[list[str]]:
         yield batch
 
 
-def _has_exact(kind: AthenaType) -> bool:
-    """Tell whether a type has a part whose digits must not pass through a double."""
-    return kind.base in {"decimal", "varchar", "char"} or any(_has_exact(field) for _, field in kind.fields)
+def _fields(data: tuple[Column, ...]) -> Iterator[tuple[str, AthenaType]]:
+    """Yield every name that a key may have, with its type; lists and maps of a type stand for it."""
 
-
-def _field_names(data: tuple[Column, ...]) -> Iterator[str]:
-    def inside(kind: AthenaType) -> Iterator[str]:
-        if kind.base == "array":
-            yield from inside(kind.element)
-        elif kind.base == "map":
-            yield from inside(kind.value)
+    def inside(kind: AthenaType) -> Iterator[tuple[str, AthenaType]]:
+        if kind.base in {"array", "map"}:
+            yield from inside(kind.element if kind.base == "array" else kind.value)
         elif kind.base == "row":
             for name, item in kind.fields:
-                yield name
+                yield name, item
                 yield from inside(item)
 
     for column in data:
-        yield column.name
+        yield column.name, column.type
         yield from inside(column.type)

@@ -46,6 +46,10 @@ class Sources:
         return "".join(sorted({character for item in self.facts for character in item.escaped}))
 
     @property
+    def marked(self) -> bool:
+        return any(item.marked for item in self.facts)
+
+    @property
     def longest_line(self) -> int:
         return max(item.longest_line for item in self.facts)
 
@@ -158,12 +162,20 @@ def _json(form: Format, data: list[Column], sources: Sources, file_name: str | N
     for item in data:
         if item.type.base == "unknown":
             raise QueryError("HIVE_INVALID_METADATA", f"Column {item.name} has no type")
-    names = ", ".join(f"{literal(item.name)}: 'JSON'" for item in data)
+    plain = {item.name for item in data if json_values.is_plain(item.type, form)}
+    names = ", ".join(
+        f"{literal(item.name)}: '{'VARCHAR' if item.name in plain else 'JSON'}'" for item in data
+    )
     named = f", filename = {literal(file_name)}" if file_name else ""
     errors = ", ignore_errors = true" if form.ignore_malformed else ""
-    selected = [
-        f"{json_values.value(item.type, quote(item.name), form)} AS {quote(item.name)}" for item in data
-    ]
+    selected = []
+    for item in data:
+        name = quote(item.name)
+        if item.name in plain:
+            value = json_values.plain(item.type, name, form, sources.marked)
+        else:
+            value = json_values.value(item.type, name, form)
+        selected.append(f"{value} AS {name}")
     selected += [file_name] if file_name else []
     return (
         f"SELECT {', '.join(selected)} FROM read_json({sources.files()}, columns = {{{names}}},"
