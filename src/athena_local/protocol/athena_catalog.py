@@ -9,6 +9,7 @@ from __future__ import annotations
 from athena_local.catalog import Catalog, EntityNotFoundError, InvalidInputError
 from athena_local.config import CATALOG_NAME, Config
 from athena_local.protocol.athena_errors import MAX_LISTED, METADATA, from_glue, invalid, malformed_token
+from athena_local.protocol.athena_workgroups import check_tags
 from athena_local.protocol.wire import Record, ServiceError, operation, page
 from athena_local.queries.documents import DATA_CATALOG, TAGS, Documents
 
@@ -42,6 +43,7 @@ class AthenaCatalogService:
     def create_data_catalog(self, request: Record) -> Record:
         name = request["Name"]
         declared = _declared(request)
+        check_tags(request.get("Tags") or [])
         if name.lower() == _OWN or not self._documents.create(DATA_CATALOG, name, declared):
             raise invalid(f"DataCatalog {name} already exists")
         if request.get("Tags"):

@@ -42,7 +42,7 @@ class AthenaWorkgroupService:
         workgroup = _new(name, request.get("Configuration") or {}, request.get("Description"))
         _check(workgroup["Configuration"])
         tags = request.get("Tags") or []
-        _check_tags(tags)
+        check_tags(tags)
         if not self._documents.create(WORKGROUP, name, workgroup):
             raise invalid("WorkGroup is already created")
         if tags:
@@ -108,8 +108,9 @@ class AthenaWorkgroupService:
     @operation("TagResource")
     def tag_resource(self, request: Record) -> Record:
         arn = self._tagged(request["ResourceARN"])
+        check_tags(request["Tags"])
         tags = {tag["Key"]: tag for tag in self._tags(arn) + request["Tags"]}
-        _check_tags(list(tags.values()))
+        check_tags(list(tags.values()))
         self._documents.put(TAGS, arn, {"Tags": list(tags.values())})
         return {}
 
@@ -219,7 +220,7 @@ def check_encryption(results: Record) -> None:
         raise invalid("CSE_KMS is not available: athena_local has no keys to encrypt results with.")
 
 
-def _check_tags(tags: list[Record]) -> None:
-    keys = [tag["Key"] for tag in tags]
-    if len(keys) > MAX_TAGS or len(keys) != len(set(keys)):
+def check_tags(tags: list[Record]) -> None:
+    keys = [tag.get("Key") for tag in tags]
+    if len(keys) > MAX_TAGS or len(keys) != len(set(keys)) or None in keys:
         raise invalid(f"Tags must be at most {MAX_TAGS}, with a key each.")
