@@ -1,101 +1,89 @@
 """Java's regular expressions where RE2, DuckDB's engine, has no such thing: look-around, backreferences, possessive repeats.
 
 A pattern RE2 reads means the same there and runs faster, so `sql/functions/regexp.py` comes here only for the others and for
-patterns that are not literals.
+patterns that are not literals. These can take time without end, so a match lets other threads run and is given up after
+`MATCH_SECONDS`.
 """
 
 from __future__ import annotations
 
 import functools
-import re
+from collections.abc import Iterator
+from typing import Any
+
+import regex  # type: ignore[import-untyped]
 
 from athena_local.sql.functions.native.registry import InvalidError, native
 
-_CLASSES = {
-    "Alpha": "a-zA-Z", "Digit": "0-9", "Alnum": "a-zA-Z0-9", "Upper": "A-Z", "Lower": "a-z", "Space": r"\s",
-    "Punct": r"!-/:-@\[-`{-~", "XDigit": "0-9a-fA-F", "ASCII": r"\x00-\x7f", "Blank": r" \t", "Cntrl": r"\x00-\x1f\x7f",
-    "Print": r"\x20-\x7e", "Graph": r"\x21-\x7e", "L": r"^\W\d_", "Lu": "A-ZÀ-ÖØ-ÞΑ-ΩА-Я", "Ll": "a-zß-öø-ÿα-ωа-я",
-    "N": r"\d", "Nd": r"\d", "IsAlphabetic": r"^\W\d_", "IsDigit": r"\d",
-}  # fmt: skip
-_PROPERTY = re.compile(r"\\([pP])(?:\{(\w+)\}|(\w))")
-_HORIZONTAL = r"[ \t\xa0]"
+MATCH_SECONDS = 10.0  # for one value; a sane pattern takes microseconds
+# Java's escapes that `regex` spells otherwise
+_SPELLED = {"z": r"\Z", "Z": r"(?=\n?\Z)", "e": r"\x1b"}
 
 
 @functools.lru_cache(maxsize=256)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Return Python's pattern of a Java one. Raises what ends the query when it is none."""
+def compiled(pattern: str) -> Any:
+    """Return the pattern, ready to match. Raises what ends the query when it is none."""
     try:
-        return re.compile(_translated(pattern))
-    except (re.error, RecursionError, OverflowError) as error:
+        return regex.compile(_translated(pattern), regex.V1)
+    except (regex.error, RecursionError, OverflowError) as error:
         raise InvalidError(str(error)) from None
 
 
 def _translated(pattern: str) -> str:
-    pieces, index, inside = [], 0, 0
+    pieces, index = [], 0
     while index < len(pattern):
-        char = pattern[index]
-        if char == "\\" and index + 1 < len(pattern):
-            piece, index = _escape(pattern, index, inside > 0)
-            pieces.append(piece)
+        if pattern[index] != "\\" or index + 1 == len(pattern):
+            pieces.append(pattern[index])
+            index += 1
             continue
-        if char == "[":
-            inside += 1
-        elif char == "]" and inside:
-            inside -= 1
-        elif pattern.startswith("(?<", index) and pattern[index + 3 : index + 4] not in {"=", "!"}:
-            pieces.append("(?P<")
-            index += 3
-            continue
-        pieces.append(char)
-        index += 1
+        piece, index = _escape(pattern, index)
+        pieces.append(piece)
     return "".join(pieces)
 
 
-def _escape(pattern: str, index: int, in_class: bool) -> tuple[str, int]:
-    found = _PROPERTY.match(pattern, index)
-    if found is not None:
-        name = found[2] or found[3]
-        body = _CLASSES.get(name) or _CLASSES.get(name.removeprefix("Is"))
-        if body is None:
-            raise InvalidError(f"invalid character property name <{name}>")
-        if in_class:
-            if found[1] == "P" or body.startswith("^"):
-                raise InvalidError(
-                    f"\\{found[1]}{{{name}}} inside of [] is not supported by this server", "NOT_SUPPORTED"
-                )
-            return body, found.end()
-        negated = (found[1] == "P") != body.startswith("^")
-        return f"[{'^' if negated else ''}{body.removeprefix('^')}]", found.end()
+def _escape(pattern: str, index: int) -> tuple[str, int]:
     after = pattern[index + 1]
-    simple = {
-        "z": r"\Z",
-        "Z": r"(?=\n?\Z)",
-        "h": _HORIZONTAL,
-        "R": r"(?:\r\n|[\n\r\x0b\x0c\x85\u2028\u2029])",
-        "e": r"\x1b",
-    }
-    if after in simple:
-        return simple[after], index + 2
+    if after in _SPELLED:
+        return _SPELLED[after], index + 2
     if after == "k" and pattern[index + 2 : index + 3] == "<":
         end = pattern.find(">", index)
         return f"(?P={pattern[index + 3 : end]})", end + 1
     if after == "Q":
         end = pattern.find("\\E", index)
         end = len(pattern) if end < 0 else end
-        return re.escape(pattern[index + 2 : end]), end + 2
+        return regex.escape(pattern[index + 2 : end]), end + 2
     return pattern[index : index + 2], index + 2
+
+
+def _search(pattern: str, text: str) -> Any:
+    try:
+        return compiled(pattern).search(text, timeout=MATCH_SECONDS, concurrent=True)
+    except TimeoutError:
+        raise _too_long(pattern) from None
+
+
+def _matches(pattern: str, text: str, start: int = 0) -> Iterator[Any]:
+    try:
+        yield from compiled(pattern).finditer(text, start, timeout=MATCH_SECONDS, concurrent=True)
+    except TimeoutError:
+        raise _too_long(pattern) from None
+
+
+def _too_long(pattern: str) -> InvalidError:
+    text = f"Regular expression {pattern} did not match within {MATCH_SECONDS:.0f} s"
+    return InvalidError(text, "EXCEEDED_TIME_LIMIT")
 
 
 @native("BOOLEAN", "VARCHAR", "VARCHAR")
 def regexp_like(text: str, pattern: str) -> bool:
-    return compiled(pattern).search(text) is not None
+    return _search(pattern, text) is not None
 
 
 @native("VARCHAR", "VARCHAR", "VARCHAR", "BIGINT")
 def regexp_extract(text: str, pattern: str, group: int) -> str | None:
     found = compiled(pattern)
     _check_group(found, group)
-    match = found.search(text)
+    match = _search(pattern, text)
     return match.group(group) if match else None
 
 
@@ -103,10 +91,10 @@ def regexp_extract(text: str, pattern: str, group: int) -> str | None:
 def regexp_extract_all(text: str, pattern: str, group: int) -> list[str | None]:
     found = compiled(pattern)
     _check_group(found, group)
-    return [match.group(group) for match in found.finditer(text)]
+    return [match.group(group) for match in _matches(pattern, text)]
 
 
-def _check_group(pattern: re.Pattern[str], group: int) -> None:
+def _check_group(pattern: Any, group: int) -> None:
     if group < 0:
         raise InvalidError("Group cannot be negative")
     if group > pattern.groups:
@@ -115,11 +103,14 @@ def _check_group(pattern: re.Pattern[str], group: int) -> None:
 
 @native("VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR")
 def regexp_replace(text: str, pattern: str, replacement: str) -> str:
-    found = compiled(pattern)
-    return found.sub(lambda match: _replaced(match, replacement), text)
+    pieces, last = [], 0
+    for match in _matches(pattern, text):
+        pieces += [text[last : match.start()], _replaced(match, replacement)]
+        last = match.end()
+    return "".join([*pieces, text[last:]])
 
 
-def _replaced(match: re.Match[str], replacement: str) -> str:
+def _replaced(match: Any, replacement: str) -> str:
     pieces, index = [], 0
     while index < len(replacement):
         char = replacement[index]
@@ -137,7 +128,7 @@ def _replaced(match: re.Match[str], replacement: str) -> str:
     return "".join(pieces)
 
 
-def _group(match: re.Match[str], replacement: str, index: int) -> tuple[str, int]:
+def _group(match: Any, replacement: str, index: int) -> tuple[str, int]:
     if replacement[index : index + 1] == "{":
         end = replacement.find("}", index)
         name = replacement[index + 1 : end]
@@ -159,7 +150,7 @@ def _group(match: re.Match[str], replacement: str, index: int) -> tuple[str, int
 @native("VARCHAR[]", "VARCHAR", "VARCHAR")
 def regexp_split(text: str, pattern: str) -> list[str]:
     pieces, last = [], 0
-    for match in compiled(pattern).finditer(text):
+    for match in _matches(pattern, text):
         if match.end() == 0 and match.start() == 0:
             continue
         pieces.append(text[last : match.start()])
@@ -169,7 +160,7 @@ def regexp_split(text: str, pattern: str) -> list[str]:
 
 @native("BIGINT", "VARCHAR", "VARCHAR")
 def regexp_count(text: str, pattern: str) -> int:
-    return sum(1 for _ in compiled(pattern).finditer(text))
+    return sum(1 for _ in _matches(pattern, text))
 
 
 @native("BIGINT", "VARCHAR", "VARCHAR", "BIGINT", "BIGINT")
@@ -178,7 +169,7 @@ def regexp_position(text: str, pattern: str, start: int, occurrence: int) -> int
         raise InvalidError("start position cannot be smaller than 1")
     if occurrence < 1:
         raise InvalidError("occurrence cannot be smaller than 1")
-    for count, match in enumerate(compiled(pattern).finditer(text, start - 1), start=1):
+    for count, match in enumerate(_matches(pattern, text, start - 1), start=1):
         if count == occurrence:
-            return match.start() + 1
+            return int(match.start()) + 1
     return -1

@@ -8,9 +8,15 @@ import unicodedata
 
 from athena_local.sql.functions.native.registry import InvalidError, native
 
+MOST_LEVENSHTEIN_STEPS = 1_000_000  # Trino's limit
+
 
 @native("BIGINT", "VARCHAR", "VARCHAR")
 def levenshtein(left: str, right: str) -> int:
+    if len(left) * (len(right) - 1) > MOST_LEVENSHTEIN_STEPS:
+        raise InvalidError(
+            f"The combined inputs for Levenshtein distance are too large ({len(left)} and {len(right)})"
+        )
     previous = list(range(len(right) + 1))
     for row, one in enumerate(left, start=1):
         current = [row]
