@@ -98,20 +98,26 @@ def commit_changes(
     if not changes:
         return table
     check_writable(table)
-    base = table.snapshot_id
+    read = table
     for attempt in range(APPEND_ATTEMPTS):
         try:
             return _attempt(context, table, changes)
         except CommitConflictError:
             time.sleep(random.uniform(0, 0.01) * min(attempt + 1, 10))
-            spec, schema = table.metadata.default_spec_id, table.metadata.current_schema_id
             table = tables.reload(context, table)
-            moved = (spec, schema) != (table.metadata.default_spec_id, table.metadata.current_schema_id)
-            if moved or not (independent or table.snapshot_id == base):
-                if not moved and beside_appends and _only_appended(table, base):
-                    continue
+            if table.metadata.table_uuid != read.metadata.table_uuid:
+                raise  # dropped and made anew meanwhile
+            if not (independent or _still_holds(read, table, beside_appends)):
                 raise
     raise CommitConflictError(table.database, table.name)
+
+
+def _still_holds(read: IcebergTable, now: IcebergTable, beside_appends: bool) -> bool:
+    """Tell whether a change computed from one state of the table may be made to another."""
+    before, after = read.metadata, now.metadata
+    if (before.default_spec_id, before.current_schema_id) != (after.default_spec_id, after.current_schema_id):
+        return False
+    return now.snapshot_id == read.snapshot_id or (beside_appends and _only_appended(now, read.snapshot_id))
 
 
 def _only_appended(table: IcebergTable, base: int | None) -> bool:

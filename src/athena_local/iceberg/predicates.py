@@ -39,6 +39,33 @@ def to_filter(predicate: exp.Expression | None, schema: Schema) -> ice.BooleanEx
     return found if found is not None else ice.AlwaysTrue()
 
 
+def paths_of(predicate: exp.Expression | None, name: str) -> set[str] | None:
+    """Return the files that conditions on the hidden column `name` leave; None when there are none of a kind known here."""
+    found: set[str] | None = None
+    for part in predicate.flatten() if isinstance(predicate, exp.And) else [predicate]:
+        wanted = _texts(part, name)
+        if wanted is not None:
+            found = wanted if found is None else found & wanted
+    return found
+
+
+def _texts(node: Any, name: str) -> set[str] | None:
+    """Return the values of `name = 'text'` and `name IN ('text', …)`."""
+    if isinstance(node, exp.Paren):
+        return _texts(node.this, name)
+    if isinstance(node, exp.EQ):
+        column, values = node.this, [node.expression]
+    elif isinstance(node, exp.In) and not node.args.get("query"):
+        column, values = node.this, node.expressions
+    else:
+        return None
+    if not isinstance(column, exp.Column) or column.name.lower() != name:
+        return None
+    if not all(isinstance(value, exp.Literal) and value.is_string for value in values):
+        return None
+    return {value.this for value in values}
+
+
 def _convert(node: Any, schema: Schema) -> ice.BooleanExpression | None:
     if isinstance(node, exp.Paren):
         return _convert(node.this, schema)

@@ -18,7 +18,7 @@ from pyiceberg.schema import Schema
 from athena_local.errors import QueryError
 from athena_local.iceberg import layouts
 from athena_local.iceberg.planning import AsOf, Plan, plan, schema_of
-from athena_local.iceberg.predicates import to_filter
+from athena_local.iceberg.predicates import paths_of, to_filter
 from athena_local.iceberg.schema import duckdb_type, read_schema, text, to_columns
 from athena_local.iceberg.table import pinned
 from athena_local.objects import S3Object
@@ -60,6 +60,9 @@ def scan(
     loaded = pinned(session, table)
     schema = schema_of(loaded, as_of)
     planned = plan(loaded, to_filter(predicate, schema), as_of)
+    paths = paths_of(predicate, PATH)
+    if paths is not None:
+        planned = Plan(loaded, schema, [entry for entry in planned.files if entry[0].file_path in paths])
     return Scan(to_sql(session, planned), to_columns(schema))
 
 

@@ -57,10 +57,10 @@ def write_data(session: Session, table: IcebergTable, query: str) -> list[DataFi
         )
         source = f"SELECT {columns}, {values} FROM ({query})"
         if partitions.is_costly(spec, schema):
-            source = _counted(session, source, keys, table)
+            source = _counted(session, source, keys)
         rows = _copy(session, source, out, table, keys)
         if len({tuple(row[5].items()) for row in rows}) > MAX_OPEN_PARTITIONS:
-            raise _too_many(table)
+            raise _too_many()
     _check_required(table, rows)
     return _upload(session, table, spec, rows)
 
@@ -75,20 +75,20 @@ def _check_required(table: IcebergTable, rows: list[tuple[Any, ...]]) -> None:
             )
 
 
-def _counted(session: Session, source: str, keys: list[str], table: IcebergTable) -> str:
+def _counted(session: Session, source: str, keys: list[str]) -> str:
     name = f"counted_{uuid.uuid4().hex}"
     session.execute(f"CREATE TEMP TABLE {name} AS {source}")
     listed = ", ".join(keys)
     sql = f"SELECT count(*) FROM (SELECT DISTINCT {listed} FROM {name} LIMIT {MAX_OPEN_PARTITIONS + 1})"
     if scalar(session, sql) > MAX_OPEN_PARTITIONS:
-        raise _too_many(table)
+        raise _too_many()
     return f"SELECT * FROM {name}"
 
 
-def _too_many(table: IcebergTable) -> QueryError:
+def _too_many() -> QueryError:
     return QueryError(
         "ICEBERG_TOO_MANY_OPEN_PARTITIONS",
-        f"Exceeded limit of {MAX_OPEN_PARTITIONS} open writers for partitions: {table.database}.{table.name}",
+        f"Exceeded limit of {MAX_OPEN_PARTITIONS} open writers for partitions",
     )
 
 

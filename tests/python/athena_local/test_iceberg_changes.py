@@ -416,6 +416,32 @@ def test_insert_beside_a_merge_makes_the_merge_retry_and_not_itself(
     assert rows("SELECT count(*) FROM t") == [(8,)]
 
 
+def test_insert_goes_on_beside_a_schema_change_and_not_into_another_table(
+    execute: Run, rows: Run, table: str, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, overtaking = commits.snapshot_updates, [["ALTER TABLE t ADD COLUMNS (late int)"]]
+
+    def overtaken(*arguments: Any) -> Any:
+        updates = real(*arguments)
+        for sql in overtaking.pop() if overtaking else []:
+            execute(sql)
+        return updates
+
+    monkeypatch.setattr(commits, "snapshot_updates", overtaken)
+    execute("INSERT INTO t VALUES (6, NULL, 'f')")
+    assert rows("SELECT id, name, late FROM t WHERE id > 4 ORDER BY id") == [(5, "e", None), (6, "f", None)]
+    overtaking.append(
+        [
+            "DROP TABLE t",
+            f"CREATE TABLE t (id int, d date, name string, late int) LOCATION '{lake}u/' "
+            "TBLPROPERTIES ('table_type' = 'ICEBERG')",
+        ]
+    )
+    with pytest.raises(QueryError, match="ICEBERG_COMMIT_ERROR"):
+        execute("INSERT INTO t VALUES (7, NULL, 'g', 1)")
+    assert rows("SELECT * FROM t") == []
+
+
 def test_many_small_commits_keep_the_manifests_few(
     execute: Run, rows: Run, table: str, external: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

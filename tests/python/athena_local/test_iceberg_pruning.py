@@ -160,6 +160,13 @@ def test_only_the_files_that_may_match_are_fetched(
         fetched = data_files(requests)
         assert needed <= fetched < everything
         assert len(fetched) <= max(4, len(needed))
+    some = sorted(everything)[:2]
+    assert rows(f"""SELECT count(*) FROM t WHERE "$path" = '{some[0]}' AND id > 0""") == rows(
+        f"""SELECT record_count FROM "t$files" WHERE file_path = '{some[0]}'"""
+    )
+    assert data_files(requests) == {some[0]}
+    assert rows(f"""SELECT count(*) > 0 FROM t WHERE "$path" IN ('{some[0]}', '{some[1]}')""") == [(True,)]
+    assert data_files(requests) == set(some)
     execute("DELETE FROM t WHERE id = 1000")
     assert len(data_files(requests)) == 1
     execute(
