@@ -19,8 +19,6 @@ from athena_local.iceberg.write import write_data, write_deletes
 from athena_local.types import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyiceberg.manifest import DataFile
 
     from athena_local.engine.session import Session
@@ -29,8 +27,9 @@ if TYPE_CHECKING:
 PATH, POSITION = "__path", "__pos"  # of the row that a change replaces; NULL for a new one
 
 
-def counted(count: int, files: Sequence[DataFile] = ()) -> StatementResult:
-    return StatementResult(update_count=count, manifest=[item.file_path for item in files])
+def counted(count: int) -> StatementResult:
+    """Return what a change answers: no manifest, which Athena writes for Hive tables only."""
+    return StatementResult(update_count=count)
 
 
 def apply(
@@ -47,7 +46,7 @@ def apply(
             changes.added = write_data(session, table, f"SELECT {columns} FROM {name} WHERE {written}")
         _mark_deleted(session, table, f"FROM {name} WHERE {PATH} IS NOT NULL AND {changed}", changes)
         commit_changes(session.context, table, changes)
-    return counted(count, changes.added)
+    return counted(count)
 
 
 def _mark_deleted(session: Session, table: IcebergTable, source: str, changes: Changes) -> None:

@@ -20,6 +20,7 @@ from athena_local.context import StatementResult
 from athena_local.errors import QueryError
 from athena_local.iceberg import properties
 from athena_local.iceberg import table as tables
+from athena_local.iceberg.changes import counted
 from athena_local.iceberg.commit import Changes, snapshot_updates
 from athena_local.iceberg.dml import assigned
 from athena_local.iceberg.partitions import parse_spec
@@ -108,7 +109,7 @@ def create_table_as(session: Session, statement: CreateTableAs) -> StatementResu
     database, name = statement.table.database or context.database, statement.table.name
     if _exists(session, database, name):
         if statement.if_not_exists:
-            return StatementResult(update_count=0)
+            return counted(0)
         text = f"Destination table '{CATALOG_NAME.lower()}.{database}.{name}' already exists"
         raise QueryError("TABLE_ALREADY_EXISTS", text, position=(1, 1))
     kept = properties.of_ctas(given)
@@ -141,10 +142,7 @@ def create_table_as(session: Session, statement: CreateTableAs) -> StatementResu
                 session, staged, assigned(translated.sql, translated.columns, names, staged)
             )
         tables.create(context, staged, snapshot_updates(staged, changes) if changes else ())
-    return StatementResult(
-        update_count=sum(item.record_count for item in changes.added),
-        manifest=[item.file_path for item in changes.added],
-    )
+    return counted(sum(item.record_count for item in changes.added))
 
 
 def _check_names(columns: list[Column]) -> None:

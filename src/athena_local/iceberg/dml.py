@@ -41,7 +41,7 @@ def insert(session: Session, statement: Insert, table: Record) -> StatementResul
     with clean_on_failure(session.context, loaded):
         files = write_data(session, loaded, assigned(translated.sql, translated.columns, names, loaded))
         commit_changes(session.context, loaded, Changes(added=files), independent=True)
-    return counted(sum(item.record_count for item in files), files)
+    return counted(sum(item.record_count for item in files))
 
 
 def _insert_columns(table: IcebergTable, listed: Sequence[str]) -> list[str]:
