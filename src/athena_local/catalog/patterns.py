@@ -20,11 +20,12 @@ def matching(names: list[str], pattern: str) -> list[bool]:
 
     expression = f"^(?:{_WILDCARD.sub('.*', pattern)})$"
     try:
-        found = pc.match_substring_regex(pa.array(names, pa.string()), expression, ignore_case=True)
+        # the name at the end is there because Arrow does not look at the pattern when there is none
+        found = pc.match_substring_regex(pa.array([*names, ""], pa.string()), expression, ignore_case=True)
     except pa.ArrowInvalid as error:
         raise InvalidInputError(f"Invalid expression '{pattern}': {error}") from error
     matches: list[bool] = found.to_pylist()
-    return matches
+    return matches[:-1]
 
 
 def is_like(text: str, pattern: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from athena_local.catalog import Catalog, EntityNotFoundError, InvalidInputError
+from athena_local.catalog import Catalog, CatalogError, EntityNotFoundError, InvalidInputError
 from athena_local.protocol.glue import each
 from athena_local.protocol.glue_errors import malformed_token
 from athena_local.protocol.wire import Record, decode_token, encode_token, operation, without
@@ -61,7 +61,12 @@ class GluePartitionService:
         def create(partition_input: Record) -> None:
             self._catalog.create_partitions(database, table, [partition_input])
 
-        return {"Errors": each(request["PartitionInputList"], create, _named)}
+        inputs = request["PartitionInputList"]
+        try:
+            self._catalog.create_partitions(database, table, inputs)  # in one transaction, when all can be
+        except CatalogError:
+            return {"Errors": each(inputs, create, _named)}
+        return {"Errors": []}
 
     @operation("UpdatePartition")
     def update_partition(self, request: Record) -> Record:

@@ -134,6 +134,11 @@ def test_like_equals_its_regular_expression(pattern: str, text: str) -> None:
     assert is_like(text, pattern) == (re.fullmatch("".join(parts), text, re.DOTALL) is not None)
 
 
+def test_get_tables_expression_is_read_even_where_there_are_no_tables(catalog: Catalog) -> None:
+    with pytest.raises(InvalidInputError, match=r"Invalid expression '\('"):
+        catalog.get_tables("default", "(")
+
+
 def test_like_of_many_wildcards_ends_soon() -> None:
     assert not is_like("a" * 2000, "%a" * 500 + "%b")
 
