@@ -18,6 +18,7 @@ from sqlglot import exp
 from athena_local.errors import QueryError
 from athena_local.sql.casts import converted
 from athena_local.sql.dialect import DuckDBText, Text
+from athena_local.sql.pushdown import hand_down
 from athena_local.sql.queries import Queries
 from athena_local.sql.scope import Scope, position_of
 from athena_local.types import AthenaType, Column, from_duckdb, quote
@@ -41,6 +42,7 @@ def translate(
     from athena_local.engine.session import Translated
 
     try:
+        hand_down(query, [])
         tree, outputs = Queries(session).query(query, Scope(), {})
         sql = tree.sql(dialect=DuckDBText)
     except RecursionError:

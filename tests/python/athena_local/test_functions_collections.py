@@ -30,6 +30,9 @@ def test_array_functions_give_trinos_values(execute: Execute) -> None:
             "array_position(array[5, 6], 7)": "0",
             "array_remove(array[1, 2, 1], 1)": "[2]",
             "array_sort(array[3, null, 1])": "[1, 3, null]",
+            "array_sort(array[3, 2, null, 5, 1], (x, y) -> case when x is null then -1 when y is null then 1"
+            " when x < y then 1 when x = y then 0 else -1 end)": "[null, 5, 3, 2, 1]",
+            "array_sort(array['bb', 'a', 'cc'], (x, y) -> cast(length(x) - length(y) as integer))": "[a, bb, cc]",
             "arrays_overlap(array[1, 2], array[2])": "true",
             "arrays_overlap(array[1, null], array[2])": None,
             "cardinality(array[1, 2])": "2",

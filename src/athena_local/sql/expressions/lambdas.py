@@ -39,6 +39,8 @@ def translate_lambda(
         text = f"Expected a lambda that takes {wanted} argument(s) but got {len(names)}"
         raise QueryError("TYPE_MISMATCH", text, position=position_of(node))
     inner = quote(f"_l{build.fresh_lambda()}")
+    if function == "array_sort":
+        return _comparator(build, node, names, pattern, bound, scope, inner)
     if function == "reduce" and index == _STEP:
         return _step(build, node, names, pattern, bound, scope, inner)
     texts = _SEVERAL.get(function, ("{p}",)) if wanted > 1 else ("{p}",)
@@ -88,6 +90,26 @@ def _step(
     kind = bound.variables.get("S")
     value = f"CAST({{0}} AS {kind.duckdb()})" if kind is not None and kind.base != "unknown" else "{0}"
     text = f"LAMBDA {inner}, {other} : {{'s': {value}, 'x': {other}.x}}"
+    return Text(this=text, expressions=[body.node])
+
+
+def _comparator(
+    build: Expressions,
+    node: exp.Lambda,
+    names: list[str],
+    pattern: Pattern,
+    bound: Bound,
+    scope: Scope,
+    inner: str,
+) -> exp.Expression | None:
+    """Return the step that puts the next element into the sorted ones, by Trino's comparator: negative, zero or positive."""
+    other, each = quote(f"_l{build.fresh_lambda()}"), quote(f"_l{build.fresh_lambda()}")
+    body = _body(build, node, names, [each, f"{other}.x"], pattern, bound, scope)
+    if not _accept(pattern.inner[-1], body.type, bound):
+        return None
+    before = f"list_filter({inner}.s, LAMBDA {each} : ({{0}}) <= 0)"
+    after = f"list_filter({inner}.s, LAMBDA {each} : ({{0}}) > 0)"
+    text = f"LAMBDA {inner}, {other} : {{'s': list_concat(list_append({before}, {other}.x), {after}), 'x': {other}.x}}"
     return Text(this=text, expressions=[body.node])
 
 

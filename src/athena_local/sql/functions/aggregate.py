@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from athena_local.errors import QueryError
 from athena_local.sql.functions.array_map import MULTIMAP, let
 from athena_local.sql.functions.signatures import Call, Function, Type, aggregate, table, to_type_of
-from athena_local.sql.scope import position_of
 from athena_local.types import AthenaType
 
 _INTEGERS = ("tinyint", "smallint", "integer", "bigint")
@@ -154,11 +152,6 @@ def _histogram_wrap() -> str:
     return let("{0}", f"trino_numeric_histogram({values}, {weights}, list_extract(_v, 1).n)")
 
 
-def _reduced(call: Call) -> str:
-    text = "reduce_agg is not supported by this server"
-    raise QueryError("NOT_SUPPORTED", text, position=position_of(call.node))
-
-
 def _pairs(name: str) -> dict[str, Any]:
     return _doubles(f"{name}({{0}}, {{1}})", 2)
 
@@ -232,7 +225,6 @@ FUNCTIONS: dict[str, Function] = table(
         "bitwise_and_agg": aggregate("bigint -> bigint", "bit_and({0})"),
         "bitwise_or_agg": aggregate("bigint -> bigint", "bit_or({0})"),
         "grouping": aggregate("*... -> integer", "grouping({*})", wrap="CAST({0} AS INTEGER)"),
-        "reduce_agg": aggregate("T, S, function(S,T,S), function(S,S,S) -> S", _reduced),
     },
     comparable="approx_distinct histogram checksum",
     orderable="min max",

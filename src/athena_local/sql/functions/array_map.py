@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from athena_local.errors import QueryError
 from athena_local.sql.functions.signatures import Call, Function, failing, scalar, table, to_type_of
-from athena_local.sql.scope import position_of
 from athena_local.types import DATE
 
 MOST_SEQUENCE_ENTRIES = 10_000  # Trino's limit
@@ -97,14 +95,11 @@ def _reduce(call: Call) -> str:
     return f"CASE WHEN {{0}} IS NOT NULL THEN list_extract(list_transform([{folded}], {{3}}), 1) END"
 
 
-def _refused_comparator(call: Call) -> str:
-    raise QueryError(
-        "NOT_SUPPORTED",
-        "array_sort with a comparator is not supported by this server",
-        position=position_of(call.node),
-    )
-
-
+# by a comparator: each element goes between those not after it and those after it, so equals keep their order
+_SORTED = (
+    "CASE WHEN len({0}) < 2 THEN {0} WHEN {0} IS NOT NULL THEN"
+    " struct_extract(list_reduce(list_transform({0}, LAMBDA _x : {{'s': [_x], 'x': _x}}), {1}), 's') END"
+)
 _UNEVEN = failing("Key and value arrays must be the same length")
 _MAP_OF = f"CASE WHEN len({{0}}) <> len({{1}}) THEN {_UNEVEN} ELSE map({{0}}, {{1}}) END"
 
@@ -146,7 +141,7 @@ FUNCTIONS: dict[str, Function] = table(
             "array(E) -> array(E)",
             "list_sort({0}, 'ASC', 'NULLS LAST')",
             "array(T), function(T,T,integer) -> array(T)",
-            _refused_comparator,
+            _SORTED,
         ),
         "array_max": scalar("array(T) -> T", "CASE WHEN list_count({0}) = len({0}) THEN list_max({0}) END"),
         "array_min": scalar("array(T) -> T", "CASE WHEN list_count({0}) = len({0}) THEN list_min({0}) END"),

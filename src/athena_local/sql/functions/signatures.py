@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
@@ -110,8 +110,7 @@ class Function:
     overloads: tuple[Overload, ...]
     kind: str = "scalar"
     wrap: Wrap = "{0}"
-    constraints: tuple[str, ...] = ()
-    ordered: bool = field(default=False)
+    constraint: str = ""  # what its type variable must be: comparable, orderable
 
     @property
     def aggregate(self) -> bool:
@@ -123,8 +122,14 @@ class Function:
 
     def expected(self) -> str:
         """Return the signatures as an error lists them."""
-        suffix = f" {', '.join(self.constraints)}" if self.constraints else ""
-        return ", ".join(f"{self.name}({overload.shown}){suffix}" for overload in self.overloads)
+        return ", ".join(self._expected(overload) for overload in self.overloads)
+
+    def _expected(self, overload: Overload) -> str:
+        shown = f"{self.name}({overload.shown})"
+        variable = re.search(r"\b[A-Z]\d?\b", overload.shown)
+        if self.constraint and variable and "function(" not in shown:
+            return f"{shown} {variable[0]}:{self.constraint}"
+        return shown
 
 
 @dataclass
@@ -284,8 +289,8 @@ def scalar(*pairs: Any) -> dict[str, Any]:
     return {"overloads": _overloads(pairs)}
 
 
-def aggregate(*pairs: Any, wrap: Wrap = "{0}", ordered: bool = False) -> dict[str, Any]:
-    return {"overloads": _overloads(pairs), "kind": "aggregate", "wrap": wrap, "ordered": ordered}
+def aggregate(*pairs: Any, wrap: Wrap = "{0}") -> dict[str, Any]:
+    return {"overloads": _overloads(pairs), "kind": "aggregate", "wrap": wrap}
 
 
 def windowed(*pairs: Any, wrap: Wrap = "{0}") -> dict[str, Any]:
@@ -302,9 +307,9 @@ def table(
     """Name a table's entries. `comparable` and `orderable` are names of functions whose T must be so."""
     found = {}
     for name, entry in entries.items():
-        constraints = ["T:comparable"] if name in comparable.split() else []
-        constraints += ["T:orderable"] if name in orderable.split() else []
-        found[name] = Function(name, constraints=tuple(constraints), **entry)
+        constraint = "comparable" if name in comparable.split() else ""
+        constraint = "orderable" if name in orderable.split() else constraint
+        found[name] = Function(name, constraint=constraint, **entry)
     return found
 
 

@@ -63,7 +63,7 @@ def _normalized(call: Call) -> str:
 
 def _char_length(call: Call) -> str:
     kind = call.types[0]
-    return f"CASE WHEN {{0}} IS NOT NULL THEN CAST({kind.precision if kind else 1} AS BIGINT) END"
+    return f"CASE WHEN {{0}} IS NOT NULL THEN CAST({(kind.precision if kind else None) or 1} AS BIGINT) END"
 
 
 FUNCTIONS: dict[str, Function] = table(

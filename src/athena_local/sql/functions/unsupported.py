@@ -29,9 +29,9 @@ _LEARNING = (
 )
 _SQL_JSON = "json_array json_exists json_object json_query json_value"
 _OTHERS = (
-    "bar char2hexint color combinations from_iso8601_timestamp_nanos from_unixtime_nanos index json_table"
+    "bar reduce_agg char2hexint color combinations from_iso8601_timestamp_nanos from_unixtime_nanos index json_table"
     " listagg render rgb spooky_hash_v2_32 spooky_hash_v2_64 to_char to_date to_timestamp word_stem objectid"
-    " objectid_timestamp timestamp_objectid regr_avgx regr_avgy regr_count regr_r2 regr_sxx regr_sxy regr_syy"
+    " objectid_timestamp timestamp_objectid"
 )
 
 UNSUPPORTED: dict[str, str] = {
