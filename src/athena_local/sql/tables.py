@@ -15,6 +15,7 @@ from athena_local.errors import QueryError
 from athena_local.sql import information_schema, time_travel, views
 from athena_local.sql.dialect import DuckDBText
 from athena_local.sql.pruning import PartitionPredicate, own_conjuncts
+from athena_local.sql.pushdown import hand_down
 from athena_local.sql.scope import Output, Scope, position_of
 from athena_local.sql.statements import Position, TableName
 from athena_local.types import VARCHAR, AthenaType, Column, quote
@@ -78,7 +79,7 @@ class Tables:
         if views.is_view(record):
             if version is not None:
                 raise QueryError("NOT_SUPPORTED", "View query cannot be versioned", position=position)
-            return self._view(record, position)
+            return self._view(record, position, alias, conjuncts)
         if iceberg.is_iceberg(record):
             return self._iceberg(record, alias, conjuncts, node)
         if version is not None:
@@ -157,7 +158,9 @@ class Tables:
         outputs += [Output(name, kind, name, hidden=True) for name, kind in hidden.items()]
         return sql, outputs
 
-    def _view(self, record: Record, position: Position | None) -> tuple[str, list[Output]]:
+    def _view(
+        self, record: Record, position: Position | None, alias: str, conjuncts: list[exp.Expression]
+    ) -> tuple[str, list[Output]]:
         from athena_local.sql.queries.dispatch import Queries
 
         session, database = self.session, record["DatabaseName"]
@@ -169,6 +172,8 @@ class Tables:
             raise QueryError("VIEW_IS_RECURSIVE", "View is recursive", position=position)
         name = f"{CATALOG_NAME.lower()}.{own}"
         view = views.decode(record)
+        names = [column.name.lower() for column in view.columns]
+        hand_down(view.query, own_conjuncts(conjuncts, alias, set(names)), names)
         nested = Queries(session, self.queries.depth + 1, view.database or database)
         session.open_views.append(own)
         try:

@@ -188,7 +188,8 @@ def test_projection_injected_takes_its_values_from_the_query(
     create("k string", k__type="injected")
     assert rows("select v from t where k = 'dev-1'") == [("k=dev-1",)]
     assert rows("select v from t where 'dev-' || '2' = k or k in ('dev-9')") == [("k=dev-2",)]
-    assert sorted(listed) == ["k=dev-1/", "k=dev-2/", "k=dev-9/"]
+    assert rows("with s as (select * from t) select v from s where k = 'dev-3'") == [("k=dev-3",)]
+    assert sorted(listed) == ["k=dev-1/", "k=dev-2/", "k=dev-3/", "k=dev-9/"]
     text = (
         "CONSTRAINT_VIOLATION: For the injected projected partition column k, the WHERE clause must contain only static"
         " equality conditions, and at least one such condition must be present."

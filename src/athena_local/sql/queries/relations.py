@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from athena_local.config import CATALOG_NAME
 from athena_local.errors import QueryError
 from athena_local.sql.dialect import AthenaSQL, DuckDBText, Text
+from athena_local.sql.pushdown import conjuncts_of, noted
 from athena_local.sql.queries import table_functions
 from athena_local.sql.queries.joins import add_join
 from athena_local.sql.queries.shared import not_read, refuse_unknown, renamed, unique
@@ -205,8 +206,5 @@ def _sample(node: exp.Expression | None) -> str:
 
 
 def where_conjuncts(node: exp.Select) -> list[exp.Expression]:
-    where = node.args.get("where")
-    if where is None:
-        return []
-    parts: list[Any] = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
-    return parts
+    """Return the conditions of a SELECT's WHERE, and those handed down to it, which hold for every row that matters."""
+    return [*conjuncts_of(node), *noted(node)]
