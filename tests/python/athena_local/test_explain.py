@@ -136,6 +136,10 @@ def test_explain_aggregation_has_two_steps_in_three_fragments(plan: Callable[[st
             ['Window[partitionBy = ["a"], orderBy = [a DESC NULLS LAST]]', "row_number:bigint"],
         ),
         (
+            "with recursive r(n) as (select 1 union all select n + 1 from r where n < 3) select n from r",
+            ["RecursiveReference[name = r]", "Values[]"],
+        ),
+        (
             "select a from t union select a from u",
             ["LocalExchange[partitioning = ROUND_ROBIN]", "Aggregate[type = FINAL, keys = [a_2]]"],
         ),

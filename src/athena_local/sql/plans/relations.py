@@ -41,6 +41,7 @@ class Relations:
         self._database = session.context.database
         self._taken: set[str] = set()
         self._ctes: dict[str, exp.CTE] = {}
+        self._recursions: set[int] = set()  # recursive CTEs that are being planned
         self._enforced: set[int] = set()  # conditions that choose partitions: the scan itself sees to them
         self.scanned: list[tuple[str, str, list[dict[str, Any]]]] = []
 
@@ -64,14 +65,21 @@ class Relations:
         if isinstance(node, exp.Table) and not node.db and node.name.lower() in self._ctes:
             cte = self._ctes[node.name.lower()]
             given = [column.name for column in cte.args["alias"].args.get("columns") or []]
-            before, self._ctes = (
-                self._ctes,
-                {name: item for name, item in self._ctes.items() if item is not cte},
-            )
+            if id(cte) in self._recursions:
+                fields = [(name, self._symbol(name, None)) for name in given]
+                names.add(alias, fields)
+                reference = {"name": node.name.lower()}
+                return Node("RecursiveReference", [symbol for _, symbol in fields], [], reference)
+            before = self._ctes
+            if cte.parent is not None and cte.parent.args.get("recursive"):
+                self._recursions.add(id(cte))
+            else:
+                self._ctes = {name: item for name, item in before.items() if item is not cte}
             try:
                 root, fields = self.query(cte.this)
             finally:
                 self._ctes = before
+                self._recursions.discard(id(cte))
             names.add(alias, renamed(fields, given))
             return root
         if isinstance(node, exp.Table):
