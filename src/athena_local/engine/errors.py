@@ -24,6 +24,9 @@ _OVERFLOW = re.compile(r"Overflow in (\w+) of (INT\d+) \((.+)\)")
 _INTEGER_NAMES = {"INT8": "tinyint", "INT16": "smallint", "INT32": "integer", "INT64": "bigint"}
 _MALFORMED = re.compile(r'Malformed JSON in file "([^"]+)"')
 _LINE = re.compile(r", in line \d+")  # DuckDB's count leaves out empty lines
+_NO_SPILL = re.compile(
+    r"No space left|Could not write|Failed to create directory|max_temp_directory_size|/spill\b"
+)
 _USED = re.compile(r"\(([\d.]+ \w+/[\d.]+ \w+) used\)")
 _OUT_OF_RANGE = ("out of range", "overflow")
 
@@ -69,12 +72,19 @@ def translate(error: duckdb.Error, names: dict[str, str] | None = None) -> Query
         return QueryError("INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed")
     if "Division by zero" in text:
         return QueryError("DIVISION_BY_ZERO", "Division by zero")
+    if "More than one row returned by a subquery" in text:
+        return QueryError("SUBQUERY_MULTIPLE_ROWS", "Scalar sub-query has returned multiple rows")
     if "Max expression depth limit" in text:
         return QueryError("STACK_OVERFLOW", "statement is too large (stack overflow during analysis)")
     if "Recursion level in ArrowSchema" in text:
-        return QueryError("NOT_SUPPORTED", "Values nested deeper than 64 levels are not supported by this server")
+        return QueryError(
+            "NOT_SUPPORTED", "Values nested deeper than 64 levels are not supported by this server"
+        )
     first_line = text.split("\n", 1)[0]
     detail = first_line.split(": ", 1)[-1].strip()
+    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)) and _NO_SPILL.search(text):
+        told = f"No free space available for spill: {first_line.split(': ', 1)[-1]}"
+        return QueryError("OUT_OF_SPILL_SPACE", told, category=OTHER)
     if isinstance(error, duckdb.OutOfMemoryException):
         return _exhausted(text)
     if isinstance(error, duckdb.ConversionException):

@@ -54,6 +54,7 @@ class GroupBy:
         self.group = node.args.get("group")
         self.keys: set[str] = set()
         self._columns_only = True
+        self._is_one_group = False
         self._sets: list[list[Key]] = []  # one list of alternative sets an element of GROUP BY
         if self.group is not None:
             self._read(self.group, projections, sources)
@@ -121,8 +122,10 @@ class GroupBy:
     # writing
 
     def put_on(self, select: exp.Select) -> None:
-        """Write GROUP BY in DuckDB's words."""
+        """Write GROUP BY in DuckDB's words; one group is said to be one, for DuckDB may not see the aggregate that makes it."""
         if self.group is None:
+            if self._is_one_group:
+                select.set("group", exp.Group(expressions=[Text(this="()")]))
             return
         if all(len(sets) == 1 for sets in self._sets):
             keys = dict.fromkeys(key for sets in self._sets for key in sets[0])
@@ -148,6 +151,7 @@ class GroupBy:
         grouped = self.group is not None or having is not None
         if not grouped and not any(aggregates(item) for item in [*shown_items, *sorted_by]):
             return
+        self._is_one_group = self.group is None
         for source, (name, typed) in zip(sources, projections, strict=True):
             if source is not None:
                 self._check(source, frozenset())
