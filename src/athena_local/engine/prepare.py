@@ -6,10 +6,10 @@ quotes or escapes are not regular. Values of other types are made of the texts i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from athena_local.engine import lines, open_csv
 from athena_local.engine.formats import Format
@@ -19,6 +19,7 @@ from athena_local.errors import QueryError
 from athena_local.types import AthenaType, Column
 
 BATCH_LINES = 50_000
+MATCH_SECONDS = 10.0  # for one line; other threads run meanwhile
 
 Splitter = Callable[[str], list[str | None]]
 
@@ -74,7 +75,11 @@ class Preparation:
         width = len(self.data)
 
         def split(line: str) -> list[str | None]:
-            match = pattern.fullmatch(line)
+            try:
+                match = pattern.fullmatch(line, timeout=MATCH_SECONDS, concurrent=True)
+            except TimeoutError:
+                text = f"input.regex took more than {MATCH_SECONDS:g} s for one line: {self.form.pattern}"
+                raise QueryError("EXCEEDED_TIME_LIMIT", text) from None
             groups: list[str | None] = list(match.groups()) if match else []
             return (groups + [None] * width)[:width]
 
@@ -109,11 +114,14 @@ class Preparation:
         return Facts(decoded=True)
 
 
-def java_regex(pattern: str) -> re.Pattern[str]:
-    """Return Java's pattern as Python's, which differ little: named groups, and what Python has no word for is refused."""
+def java_regex(pattern: str) -> Any:
+    """Return Java's pattern ready to match, a dot being any character. HIVE_INVALID_METADATA when it is none."""
+    from athena_local.sql.functions.native.regex import compiled
+    from athena_local.sql.functions.native.registry import InvalidError
+
     try:
-        return re.compile(re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", pattern), re.DOTALL)
-    except re.error as error:
+        return compiled(f"(?s){pattern}")
+    except InvalidError as error:
         text = f"The regular expression of serde property input.regex cannot be used: {error}: {pattern}"
         raise QueryError("HIVE_INVALID_METADATA", text) from error
 

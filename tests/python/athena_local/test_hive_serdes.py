@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from athena_local.engine import prepare
 from athena_local.errors import QueryError
 from athena_local.objects import ObjectStore
 
@@ -221,6 +222,15 @@ def test_hive_json_is_strict(rows: Rows, create: Create, execute: Execute) -> No
         with pytest.raises(QueryError) as caught:
             rows("select * from t")
         assert str(caught.value) == f"HIVE_BAD_DATA: {text}"
+
+
+def test_regex_that_never_ends_is_given_up(
+    rows: Rows, create: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "MATCH_SECONDS", 0.1)
+    create(b"a" * 60 + b"!\n", "a string", f"{REGEX} ('input.regex'='(a|aa)+b')")
+    with pytest.raises(QueryError, match="EXCEEDED_TIME_LIMIT: "):
+        rows("select * from t")
 
 
 def test_regex_groups_are_columns_and_other_lines_are_null(
