@@ -22,9 +22,10 @@ _CLAUSES = {
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def create_table_lines(record: Record) -> list[str]:
+def create_table_lines(record: Record, name: str) -> list[str]:
+    """Return the statement's lines; `name` is the table's as it was asked for, with its database or without."""
     storage = record.get("StorageDescriptor") or {}
-    lines = [f"CREATE EXTERNAL TABLE `{record['DatabaseName']}.{record['Name']}`("]
+    lines = [f"CREATE EXTERNAL TABLE `{name}`("]
     lines += _columns(hive.data_columns(record))
     parameters = {
         key: value

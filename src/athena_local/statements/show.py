@@ -122,7 +122,7 @@ def _create_table(session: Session, statement: s.Show) -> list[str]:
         raise QueryError("INVALID_ARGUMENTS", f"SHOW CREATE TABLE is not supported on the view {name}")
     if iceberg.is_iceberg(record):
         return iceberg.create_table_lines(session, record)
-    return create_table_lines(record)
+    return create_table_lines(record, str(statement.table))
 
 
 def _create_view(session: Session, statement: s.Show) -> list[str]:

@@ -111,7 +111,7 @@ def test_describe_view_is_of_views(execute: Execute, lake: str) -> None:
 
 def test_show_create_table_reads_as_hive_writes_it(execute: Execute, lake: str, table: str) -> None:
     assert [item for item in execute(f"show create table {table}").lines if "Ddl" not in item] == [
-        "CREATE EXTERNAL TABLE `default.t`(",
+        "CREATE EXTERNAL TABLE `t`(",
         "  `a` int COMMENT 'it', ",
         "  `s` struct<x:int,y:array<map<string,date>>>, ",
         "  `c` string COMMENT 'p\\tq')",

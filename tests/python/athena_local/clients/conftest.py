@@ -63,3 +63,18 @@ def arrow_endpoint(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         fs, "S3FileSystem", functools.partial(fs.S3FileSystem, endpoint_override=server.s3_endpoint)
     )
+
+
+@pytest.fixture(scope="package")
+def work_group(server: Any) -> Iterator[str]:
+    """A workgroup that knows where results go, for clients that ask it."""
+    name = f"clients-{uuid.uuid4().hex[:8]}"
+    server.athena.create_work_group(
+        Name=name,
+        Configuration={
+            "ResultConfiguration": {"OutputLocation": server.output_location},
+            "EnforceWorkGroupConfiguration": False,
+        },
+    )
+    yield name
+    server.athena.delete_work_group(WorkGroup=name, RecursiveDeleteOption=True)
