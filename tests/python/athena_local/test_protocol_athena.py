@@ -339,6 +339,59 @@ def test_named_queries_and_prepared_statements(athena: Any) -> None:
         athena.get_prepared_statement(StatementName="p1", WorkGroup=name)
 
 
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        ({"ResultConfiguration": {"OutputLocation": "bucket/prefix"}}, "outputLocation is not a valid S3 path"),
+        ({"EngineVersion": {"SelectedEngineVersion": "PySpark engine version 3"}}, "PySpark engine version 3 is not"),
+        ({"ManagedQueryResultsConfiguration": {"Enabled": True}}, "Managed query results are not available"),
+        ({"ResultConfiguration": {"EncryptionConfiguration": {"EncryptionOption": "CSE_KMS"}}}, "CSE_KMS"),
+        ({"IdentityCenterConfiguration": {"EnableIdentityCenter": True}}, "IAM Identity Center"),
+    ],
+)  # fmt: skip
+def test_workgroup_settings_that_cannot_be_honoured_are_refused(
+    athena: Any, configuration: dict[str, Any], message: str
+) -> None:
+    name = f"wg-{uuid.uuid4().hex[:8]}"
+    with pytest.raises(athena.exceptions.InvalidRequestException, match=message):
+        athena.create_work_group(Name=name, Configuration=configuration)
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="WorkGroup is not found"):
+        athena.get_work_group(WorkGroup=name)
+
+
+def test_data_catalogs_are_kept_and_only_the_accounts_own_has_data(
+    server: Any, athena: Any, database: str
+) -> None:
+    name = f"c_{uuid.uuid4().hex[:8]}"
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="needs the parameters"):
+        athena.create_data_catalog(Name=name, Type="HIVE", Parameters={})
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="FEDERATED"):
+        athena.create_data_catalog(Name=name, Type="FEDERATED")
+    parameters = {"function": "arn:aws:lambda:us-east-2:000000000000:function:f"}
+    athena.create_data_catalog(
+        Name=name, Type="LAMBDA", Parameters=parameters, Tags=[{"Key": "a", "Value": "b"}]
+    )
+    found = athena.get_data_catalog(Name=name)["DataCatalog"]
+    assert (found["Type"], found["Parameters"], found["Status"]) == ("LAMBDA", parameters, "CREATE_COMPLETE")
+    arn = f"arn:aws:athena:us-east-2:000000000000:datacatalog/{name}"
+    assert athena.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="already exists"):
+        athena.create_data_catalog(Name=name, Type="LAMBDA", Parameters=parameters)
+    with pytest.raises(athena.exceptions.MetadataException, match="of type LAMBDA"):
+        athena.list_databases(CatalogName=name)
+    context = {"QueryExecutionContext": {"Catalog": name}}
+    status = server.wait(server.start("rows 1", **context))["Status"]
+    assert status["StateChangeReason"].startswith(f"CATALOG_NOT_FOUND: Catalog '{name}' does not exist")
+    athena.update_data_catalog(Name=name, Type="GLUE", Parameters={"catalog-id": "000000000000"})
+    assert database in {one["Name"] for one in athena.list_databases(CatalogName=name)["DatabaseList"]}
+    assert server.wait(server.start("rows 1", **context))["Status"]["State"] == "SUCCEEDED"
+    athena.delete_data_catalog(Name=name)
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="was not found"):
+        athena.get_data_catalog(Name=name)
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="Does Not Exist"):
+        athena.list_tags_for_resource(ResourceARN=arn)
+
+
 def test_pyathena_reads_typed_rows(server: Any) -> None:
     from pyathena import connect
 

@@ -36,8 +36,8 @@ def test_select_one(run_query: RunQuery) -> None:
 def test_values_are_athenas_text(run_query: RunQuery) -> None:
     row = run_query(
         """select true, 1e10, cast(1.5 as real), cast(1.10 as decimal(10,2)), date '2025-01-01',
-        timestamp '2025-01-01 10:00:00.000', array[1, 2], map(array['a'], array[1]), cast(row(1, 'x') as row(a int, b varchar)),
-        to_utf8('a')"""
+        timestamp '2025-01-01 10:00:00.000', array[1, 2], map(array['a'], array[1]),
+        cast(row(1, 'x') as row(a int, b varchar)), to_utf8('a')"""
     )
     assert row == [
         (
