@@ -179,6 +179,21 @@ def test_zoned_value_stored_without_zone_is_its_own_clocks(
     ]
 
 
+def test_update_and_merge_store_a_zoned_values_own_clock(execute: Execute, rows: Rows, lake: str) -> None:
+    where = f"location '{lake}t/' tblproperties ('table_type' = 'ICEBERG')"
+    execute(f"create table t (id int, a timestamp) {where}")
+    execute("insert into t values (1, timestamp '2020-01-01 00:00:00'), (2, timestamp '2020-01-01 00:00:00')")
+    execute(f"update t set a = {NEW_YORK} where id = 1")
+    execute(
+        "merge into t using (select 2 id, from_iso8601_timestamp('2025-01-01T10:00:00+02:00') b) s on t.id = s.id"
+        " when matched then update set a = s.b"
+    )
+    assert rows("select id, a from t order by id") == [
+        (1, datetime.datetime(2025, 1, 1, 22, 30)),
+        (2, datetime.datetime(2025, 1, 1, 10, 0)),
+    ]
+
+
 def test_zoned_column_of_iceberg_keeps_the_instant(execute: Execute, rows: Rows, lake: str) -> None:
     execute(
         f"create table t with (table_type = 'ICEBERG', is_external = false, location = '{lake}t/') as"
