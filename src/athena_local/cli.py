@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import ipaddress
 import logging
@@ -10,9 +11,13 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from athena_local.config import Config
 
@@ -25,21 +30,28 @@ SHUTDOWN_SECONDS = 5
 KEEP_ALIVE_SECONDS = (
     120  # past the pause between two polls of a patient client, so that it reuses its connection
 )
-DATA_DIR_IN_USE = 3
+S3_PROBE_SECONDS = 3
+REFUSED, DATA_DIR_IN_USE = 1, 3  # exit codes; argparse's own for a bad flag is 2
 
 
 def main(arguments: list[str] | None = None) -> int:
     config = _config(_parser().parse_args(arguments))
-    # Arrow's own allocator crashes in threads that are older than its library, which is loaded while the server runs
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    config.data_dir.mkdir(parents=True, exist_ok=True)
-    lock = _lock(config.data_dir)
+    try:
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        lock = _lock(config.data_dir)
+    except OSError as error:
+        return _refuse(f"--data-dir {config.data_dir} cannot be written: {error.strerror}")
     if lock is None:
-        print(f"athena-local: {config.data_dir} is in use by another server", file=sys.stderr)
+        _refuse(f"--data-dir {config.data_dir} is in use by another server")
         return DATA_DIR_IN_USE
     with lock:
         return _serve(config)
+
+
+def _refuse(reason: str) -> int:
+    print(f"athena-local: {reason}", file=sys.stderr)
+    return REFUSED
 
 
 def _serve(config: Config) -> int:
@@ -50,8 +62,8 @@ def _serve(config: Config) -> int:
     try:
         listener = _listen(config)
     except OSError as error:
-        print(f"athena-local: cannot listen on {config.host}:{config.port}: {error}", file=sys.stderr)
-        return 1
+        hint = " (without --port a free one is taken)" if error.errno == errno.EADDRINUSE else ""
+        return _refuse(f"cannot listen on {config.host}:{config.port}: {error.strerror}{hint}")
     host, port = listener.getsockname()[:2]
     if not _is_loopback(config.host):
         print(
@@ -59,7 +71,10 @@ def _serve(config: Config) -> int:
             f" whoever reaches port {port} can read and delete every table and file.",
             file=sys.stderr,
         )
-    services = Services(config)
+    try:
+        services = Services(config)
+    except (OSError, sqlite3.Error) as error:
+        return _refuse(f"--data-dir {config.data_dir} cannot be used: {error}")
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(config, services),
@@ -72,6 +87,7 @@ def _serve(config: Config) -> int:
     )
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again once it has stopped
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    threading.Thread(target=_look_for_s3, args=(config,), name="s3-probe", daemon=True).start()
     shown = f"[{host}]" if ":" in host else host
     print(f"athena-local: http://{shown}:{port} (S3 at {config.s3_endpoint})", flush=True)
     server.run(sockets=[listener])
@@ -82,37 +98,86 @@ def _serve(config: Config) -> int:
     return 0
 
 
+def _look_for_s3(config: Config) -> None:
+    """Warn when nothing answers at the S3 endpoint: it may still be starting, so the server serves all the same."""
+    parts = urlsplit(config.s3_endpoint)
+    try:
+        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        socket.create_connection(address, S3_PROBE_SECONDS).close()
+    except OSError as error:
+        print(
+            f"athena-local: WARNING: S3 at {config.s3_endpoint} cannot be reached ({error}); queries fail until it can",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="athena-local", description="A local Amazon Athena and Glue Data Catalog beside any S3 endpoint."
+        prog="athena-local",
+        description="A local Amazon Athena and Glue Data Catalog beside any S3 endpoint.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--s3-endpoint", required=True, metavar="URL", help="where S3 answers")
-    parser.add_argument(
-        "--data-dir", required=True, type=Path, metavar="DIR", help="catalog, history and scratch"
+    add = parser.add_argument
+    add("--s3-endpoint", required=True, type=_url, metavar="URL", help="where S3 answers")
+    add(
+        "--data-dir",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="catalog, history and scratch; made if it is not there, one server each",
     )
-    parser.add_argument("--host", default=Config.host, help="address to bind (default %(default)s)")
-    parser.add_argument("--port", default=0, type=int, help="port to bind (default: a free one)")
-    parser.add_argument(
+    add("--host", default=Config.host, help="address to bind (default %(default)s; nothing is authenticated)")
+    add(
+        "--port",
+        default=0,
+        type=_number(0, 65_535),
+        metavar="PORT",
+        help="port to bind (default: a free one, printed)",
+    )
+    add(
         "--memory",
         default=Config.memory_limit_bytes,
         type=_size,
         metavar="SIZE",
-        help="for queries: 2g, 512m",
+        help="what all queries share, 128m or more; above it they spill to disk (default 2g)",
     )
-    parser.add_argument("--threads", type=int, help="of one query (default: all cores)")
-    parser.add_argument(
-        "--max-running-queries", type=int, default=Config.max_running_queries, help="the rest queue"
+    add("--threads", type=_number(1, 256), metavar="N", help="of one query (default: all cores)")
+    add(
+        "--max-running-queries",
+        type=_number(1, 64),
+        default=Config.max_running_queries,
+        metavar="N",
+        help="at once, 1 to 64; the rest queue (default %(default)s)",
     )
-    parser.add_argument("--account-id", default=Config.account_id, help="twelve digits (default %(default)s)")
-    parser.add_argument("--region", default=Config.region, help="(default %(default)s)")
-    parser.add_argument("--access-key", default=Config.access_key, help="for S3 (default %(default)s)")
-    parser.add_argument("--secret-key", default=Config.secret_key, help="for S3")
+    add(
+        "--account-id",
+        type=_account_id,
+        default=Config.account_id,
+        help="twelve digits (default %(default)s)",
+    )
+    add("--region", default=Config.region, help="(default %(default)s)")
+    add("--access-key", default=Config.access_key, help="for S3 (default %(default)s)")
+    add("--secret-key", default=Config.secret_key, help="for S3 (default: any will do for a local one)")
     return parser
 
 
+_EXAMPLE = """\
+example:
+  athena-local --s3-endpoint http://127.0.0.1:4566 --data-dir .athena --port 8800
+  export AWS_ENDPOINT_URL_S3=http://127.0.0.1:4566 AWS_ENDPOINT_URL_ATHENA=http://127.0.0.1:8800 \\
+         AWS_ENDPOINT_URL_GLUE=http://127.0.0.1:8800
+  aws athena start-query-execution --query-string "select 1" \\
+         --result-configuration OutputLocation=s3://results/
+
+It prints its address when it is ready; GET /health answers from then on. SIGTERM or Ctrl-C cancels what runs and closes the
+files; after kill -9 the next start cleans up. Exit codes: 0 stopped, 1 cannot start, 2 a bad flag, 3 DIR is in use.
+"""
+
+
 def _config(options: argparse.Namespace) -> Config:
-    if not 1 <= options.max_running_queries <= 64:
-        _parser().error("--max-running-queries must be between 1 and 64")
     return Config(
         data_dir=options.data_dir.resolve(),
         s3_endpoint=options.s3_endpoint,
@@ -126,6 +191,28 @@ def _config(options: argparse.Namespace) -> Config:
         memory_limit_bytes=options.memory,
         threads=options.threads,
     )
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"not a URL: {text!r} (like http://127.0.0.1:4566)")
+    return text.rstrip("/")
+
+
+def _account_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{12}", text):
+        raise argparse.ArgumentTypeError(f"not twelve digits: {text!r}")
+    return text
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"not a number from {least} to {most}: {text!r}")
+        return int(text)
+
+    return parse
 
 
 def _size(text: str) -> int:

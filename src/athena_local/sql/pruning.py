@@ -6,7 +6,7 @@ OR) prunes by the same rules as it filters. A value that is not of its key's typ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -151,7 +151,7 @@ def _constants(condition: Any) -> list[exp.Expression] | None:
 def own_conjuncts(conjuncts: list[exp.Expression], alias: str, names: set[str]) -> list[exp.Expression]:
     """Return the conditions on this relation's named columns alone, without qualifiers."""
     found = []
-    for conjunct in conjuncts:
+    for conjunct in (part for whole in conjuncts for part in _parts(whole)):
         if conjunct.find(exp.Query, exp.Lambda, exp.AggFunc):
             continue
         columns = list(conjunct.find_all(exp.Column))
@@ -167,3 +167,13 @@ def own_conjuncts(conjuncts: list[exp.Expression], alias: str, names: set[str]) 
                 column.set("table", None)
             found.append(copy)
     return found
+
+
+def _parts(condition: Any) -> Iterator[exp.Expression]:
+    """Yield what must all be true, also where parentheses are around it."""
+    inner = condition.unnest()
+    if isinstance(inner, exp.And):
+        yield from _parts(inner.left)
+        yield from _parts(inner.right)
+    else:
+        yield condition

@@ -21,7 +21,7 @@ from athena_local.objects import ObjectStore
 
 MB = 1024**2
 MEMORY_BYTES = 128 * MB
-# Python's side of it: 110 MB of modules, Arrow batches, S3 blocks (64 MB), requests under way, freed pages not yet given back
+# Python's side of it: 110 MB of modules, Arrow batches, S3 blocks (64 MB), requests under way, pages not yet given back
 MARGIN_BYTES = 256 * MB
 SAMPLE_SECONDS = 0.02
 WIDE = """(select x * 1140 + y as k, rpad('', 960, to_hex(md5(to_utf8(cast(x * 1140 + y as varchar))))) as p
