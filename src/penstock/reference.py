@@ -1,4 +1,4 @@
-"""Writes docs/reference/: tasks, settings and models, from the code itself; says which page is stale.
+"""Writes docs/reference/ from the code itself: tasks, settings, models, the local Athena's functions; says what is stale.
 
 Generated so that they cannot drift: `invoke check` compares, `invoke reference` writes. Refuses to guess: a task or model
 without a description stops the generation with its name.
@@ -73,6 +73,30 @@ def models_page(manifest: Mapping[str, Any]) -> str:
         ]
         if rows:
             lines.append("| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+    return "\n".join(lines)
+
+
+def functions_page(categories: Mapping[str, Mapping[str, Any]], unsupported: Mapping[str, str]) -> str:
+    """Return the page of the local Athena's functions: those that run, and those that are known and refused by name."""
+    lines = [
+        HEADER + "# Functions of the local Athena\n",
+        "From `src/athena_local/sql/functions/`. A name in neither list ends in FUNCTION_NOT_FOUND, as on Athena."
+        " Signatures are checked as Trino checks them.\n",
+        "## They run\n",
+    ]
+    for category, functions in categories.items():
+        lines.append(
+            f"**{category}** ({len(functions)}): "
+            + ", ".join(f"`{name}`" for name in sorted(functions))
+            + "\n"
+        )
+    lines.append("## Athena has them, the local one refuses them by name (NOT_SUPPORTED)\n")
+    groups: dict[str, list[str]] = {}
+    for name, group in unsupported.items():
+        groups.setdefault(group, []).append(name)
+    for group in sorted(groups):
+        names = sorted(groups[group])
+        lines.append(f"**{group}** ({len(names)}): " + ", ".join(f"`{name}`" for name in names) + "\n")
     return "\n".join(lines)
 
 

@@ -67,10 +67,13 @@ def write_reference() -> None:
 
 
 def _pages() -> dict[str, str]:
+    from athena_local.sql.functions import CATEGORIES, UNSUPPORTED
+
     return {
         "tasks.md": reference.tasks_page(_namespace()),
         "settings.md": reference.settings_page(Settings, PROJECT_ROOT),
         "models.md": reference.models_page(_manifest()),
+        "functions.md": reference.functions_page(CATEGORIES, UNSUPPORTED),
     }
 
 
