@@ -1,11 +1,6 @@
-"""A query's way from Athena's text to DuckDB's, in stages.
+"""A query as a whole: Athena's tree to DuckDB's text, its columns cast to the types Athena gives them.
 
-parse      `parse.py`: text to Athena's tree, or SYNTAX_ERROR with the place
-resolve    `queries/`, `scope.py`, `tables.py`: names against the catalog, stars and views expanded
-[semantic] types are worked out beside the names today (`expressions/`, `coercion.py`, `functions/`), as far as they are
-           known; a full pass over Trino's types belongs here, between resolving and translating
-translate  `expressions/`, `queries/`: each node's DuckDB equivalent; what has none is refused
-generate   here: DuckDB's text, its columns cast to the types Athena gives them
+How it gets there, layer by layer, is told in `sql/__init__.py`.
 """
 
 from __future__ import annotations

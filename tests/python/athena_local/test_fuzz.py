@@ -394,8 +394,12 @@ class Watch:
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.active:
             return
-        if event == "open" and isinstance(arguments[0], str) and not arguments[0].startswith(self.allowed):
-            self.seen.append(f"open {arguments[0]}")
+        if event == "open" and isinstance(arguments[0], str):
+            path = Path(arguments[0])
+            # a tree is removed by names relative to its folders, which are no files here
+            is_here = path.is_absolute() or path.exists()
+            if is_here and not str(path.absolute()).startswith(self.allowed):
+                self.seen.append(f"open {path}")
         elif (
             event == "socket.connect"
             and isinstance(arguments[1], tuple)
