@@ -19,6 +19,7 @@ from athena_local.iceberg.write import write_data, write_deletes
 from athena_local.types import quote
 
 if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile
 
     from athena_local.engine.session import Session
@@ -33,9 +34,17 @@ def counted(count: int) -> StatementResult:
 
 
 def apply(
-    session: Session, table: IcebergTable, name: str, written: str | None, changed: str = "TRUE"
+    session: Session,
+    table: IcebergTable,
+    name: str,
+    written: str | None,
+    row_filter: BooleanExpression,
+    changed: str = "TRUE",
 ) -> StatementResult:
-    """Commit what a temporary table lists: rows with a path are deleted, those that `written` selects are added."""
+    """Commit what a temporary table lists: rows with a path are deleted, those that `written` selects are added.
+
+    `row_filter` tells which rows of the table it was computed from.
+    """
     count = scalar(session, f"SELECT count(*) FROM {name} WHERE {changed}")
     if not count:
         return counted(0)
@@ -45,7 +54,7 @@ def apply(
             columns = ", ".join(quote(field.name) for field in table.schema.fields)
             changes.added = write_data(session, table, f"SELECT {columns} FROM {name} WHERE {written}")
         _mark_deleted(session, table, f"FROM {name} WHERE {PATH} IS NOT NULL AND {changed}", changes)
-        commit_changes(session.context, table, changes)
+        commit_changes(session.context, table, changes, row_filter=row_filter)
     return counted(count)
 
 
@@ -63,6 +72,7 @@ def _mark_deleted(session: Session, table: IcebergTable, source: str, changes: C
         if path not in emptied:
             data_file = planned.by_path[path]
             groups[data_file.spec_id, data_file.partition].append(path)
+    changes.touched = set(counts) - emptied
     specs = table.metadata.specs()
     for (spec_id, partition), paths in groups.items():
         listed = ", ".join(text(path) for path in paths)

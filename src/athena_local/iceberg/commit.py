@@ -35,10 +35,12 @@ from pyiceberg.table.snapshots import (
 from pyiceberg.table.update import AddSnapshotUpdate, SetSnapshotRefUpdate
 
 from athena_local.errors import QueryError
+from athena_local.iceberg import planning
 from athena_local.iceberg import table as tables
 from athena_local.iceberg.table import CommitConflictError, IcebergTable
 
 if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table.update import TableUpdate
 
     from athena_local.context import QueryContext
@@ -60,6 +62,7 @@ class Changes:
     deletes: list[DataFile] = field(default_factory=list)
     removed: list[DataFile] = field(default_factory=list)
     operation: Operation | None = None
+    touched: set[str] = field(default_factory=set)  # paths of data files that the delete files name
 
     def __bool__(self) -> bool:
         return bool(self.added or self.deletes or self.removed)
@@ -87,13 +90,14 @@ def commit_changes(
     changes: Changes,
     *,
     independent: bool = False,
-    beside_appends: bool = False,
+    row_filter: BooleanExpression | None = None,
 ) -> IcebergTable:
     """Commit, or raise CommitConflictError having changed nothing. No change commits no snapshot.
 
     independent: the change holds whatever others committed meanwhile (an INSERT). A MERGE that happens to insert only is
     not: two of them would each add the row that both found missing.
-    beside_appends: it holds as long as others only appended (an OPTIMIZE, whose files are as they were).
+    row_filter: which rows the change was computed from. It holds as long as nobody added such rows, and nobody removed or
+    deleted from the files that it touches. Without one, any other commit is a conflict.
     """
     if not changes:
         return table
@@ -107,28 +111,60 @@ def commit_changes(
             table = tables.reload(context, table)
             if table.metadata.table_uuid != read.metadata.table_uuid:
                 raise  # dropped and made anew meanwhile
-            if not (independent or _still_holds(read, table, beside_appends)):
+            if not (independent or _still_holds(read, table, changes, row_filter)):
                 raise
     raise CommitConflictError(table.database, table.name)
 
 
-def _still_holds(read: IcebergTable, now: IcebergTable, beside_appends: bool) -> bool:
+def _still_holds(
+    read: IcebergTable, now: IcebergTable, changes: Changes, row_filter: BooleanExpression | None
+) -> bool:
     """Tell whether a change computed from one state of the table may be made to another."""
     before, after = read.metadata, now.metadata
     if (before.default_spec_id, before.current_schema_id) != (after.default_spec_id, after.current_schema_id):
         return False
-    return now.snapshot_id == read.snapshot_id or (beside_appends and _only_appended(now, read.snapshot_id))
+    if now.snapshot_id == read.snapshot_id:
+        return True
+    return (
+        row_filter is not None
+        and _descends(now, read.snapshot_id)
+        and not _conflicts(read, now, changes, row_filter)
+    )
 
 
-def _only_appended(table: IcebergTable, base: int | None) -> bool:
-    """Tell whether every snapshot since `base` added data and did nothing else."""
+def _descends(table: IcebergTable, base: int | None) -> bool:
     walked = table.metadata.current_snapshot()
     while walked is not None and walked.snapshot_id != base:
-        if walked.summary is None or walked.summary.operation != Operation.APPEND:
-            return False
         parent = walked.parent_snapshot_id
         walked = table.metadata.snapshot_by_id(parent) if parent is not None else None
-    return walked is not None
+    return (walked.snapshot_id if walked else None) == base
+
+
+def _conflicts(
+    read: IcebergTable, now: IcebergTable, changes: Changes, row_filter: BooleanExpression
+) -> bool:
+    """Tell whether, since `read`, rows came that the filter may take, or files that the change touches were touched."""
+    base, snapshot = read.metadata.current_snapshot(), now.metadata.current_snapshot()
+    known = (base.sequence_number or 0) if base else 0
+    manifests = list(snapshot.manifests(now.io)) if snapshot else []
+    needed = changes.touched | {item.file_path for item in changes.removed}
+    partitions = {(item.spec_id, item.partition) for item in (*changes.removed, *changes.deletes)}
+    filters = planning.Filters(now, read.schema, row_filter)
+    live = set()
+    for manifest, entries in zip(manifests, planning.entries_of(now, manifests), strict=True):
+        matches = filters.matcher(manifest.partition_spec_id)
+        for entry in entries:
+            data_file = entry.data_file
+            live.add(data_file.file_path)
+            if (entry.sequence_number or 0) <= known:
+                continue
+            if manifest.content == ManifestContent.DELETES:
+                unpartitioned = not now.metadata.specs()[data_file.spec_id].fields
+                if unpartitioned or (data_file.spec_id, data_file.partition) in partitions:
+                    return True
+            elif matches(data_file):
+                return True
+    return not needed <= live
 
 
 def check_writable(table: IcebergTable) -> None:

@@ -12,6 +12,7 @@ from athena_local.iceberg import planning, scans, trees
 from athena_local.iceberg.changes import PATH, POSITION, apply, counted
 from athena_local.iceberg.coerce import check_assignable
 from athena_local.iceberg.commit import Changes, check_writable, commit_changes
+from athena_local.iceberg.predicates import to_filter
 from athena_local.iceberg.scans import scalar
 from athena_local.iceberg.schema import duckdb_type
 from athena_local.iceberg.table import clean_on_failure, pinned
@@ -79,7 +80,7 @@ def delete(session: Session, statement: Delete, table: Record) -> StatementResul
         return _delete_all(session, loaded)
     query = trees.select(row_columns(loaded.name)).from_(trees.target(loaded, None))
     name = materialize(session, query.where(statement.where.copy()))
-    return apply(session, loaded, name, None)
+    return apply(session, loaded, name, None, to_filter(statement.where, loaded.schema))
 
 
 def _delete_all(session: Session, table: IcebergTable) -> StatementResult:
@@ -113,7 +114,8 @@ def update(session: Session, statement: Update, table: Record) -> StatementResul
     for field in loaded.schema.fields:
         value = values.get(field.name, trees.column(loaded.name, field.name))
         columns.append(trees.named(trees.cast(value, from_iceberg(field.field_type)), field.name))
-    return apply(session, loaded, materialize(session, source(trees.select(columns))), "TRUE")
+    name = materialize(session, source(trees.select(columns)))
+    return apply(session, loaded, name, "TRUE", to_filter(statement.where, loaded.schema))
 
 
 def _assignments(

@@ -7,7 +7,7 @@ every clause are checked before anything runs, in Trino's order and words.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
@@ -17,6 +17,7 @@ from athena_local.iceberg.changes import PATH, POSITION, apply
 from athena_local.iceberg.coerce import check_assignable
 from athena_local.iceberg.commit import check_writable
 from athena_local.iceberg.dml import materialize, row_columns
+from athena_local.iceberg.predicates import to_filter
 from athena_local.iceberg.table import pinned
 from athena_local.sql.lexer import tokenize
 from athena_local.sql.scope import position_of
@@ -64,23 +65,31 @@ def merge(session: Session, statement: Merge, table: Record) -> StatementResult:
         columns.append(trees.named(trees.case(conditions, values), field.name))
     side = "inner" if all(case.clause.matched for case in cases) else "left"
     query = trees.select(columns).from_(statement.source.copy())
-    target = _target(loaded, alias, statement.on)
+    own = _own_conditions(alias, statement.on)
+    target = _target(loaded, alias, own)
     name = materialize(session, query.join(target, on=exp.paren(statement.on.copy()), join_type=side))
     _refuse_multiple_matches(session, name)
     written = [number for number, case in enumerate(cases) if case.clause.action != "delete"]
     rows = f"{_CLAUSE} IN ({', '.join(map(str, written))})" if written else None
-    return apply(session, loaded, name, rows, f"{_CLAUSE} IS NOT NULL")
+    predicate: Any = exp.and_(*own) if own else None
+    row_filter = to_filter(predicate, loaded.schema)
+    return apply(session, loaded, name, rows, row_filter, f"{_CLAUSE} IS NOT NULL")
 
 
-def _target(table: IcebergTable, alias: str, on: exp.Expression) -> exp.Expression:
-    """Return the table, reduced to the rows that the conditions of ON on it alone leave, so that files can be pruned."""
-    own = [
+def _own_conditions(alias: str, on: exp.Expression) -> list[exp.Expression]:
+    """Return the conditions of ON on the table alone."""
+    parts: list[Any] = list(on.flatten()) if isinstance(on, exp.And) else [on]
+    return [
         part.copy()
-        for part in (on.flatten() if isinstance(on, exp.And) else [on])
+        for part in parts
         if not part.find(exp.Query, exp.Lambda)
         and (columns := list(part.find_all(exp.Column)))
         and all(column.table.lower() == alias and not column.db for column in columns)
     ]
+
+
+def _target(table: IcebergTable, alias: str, own: Sequence[exp.Expression]) -> exp.Expression:
+    """Return the table, reduced to the rows that its own conditions leave, so that files can be pruned."""
     if not own:
         return trees.target(table, alias)
     hidden = [trees.column(alias, name) for name in (scans.PATH, scans.POSITION)]

@@ -120,7 +120,7 @@ def _files(
 ) -> list[PlannedFile]:
     snapshot = table.metadata.snapshot_by_id(snapshot_id)
     assert snapshot is not None
-    filters = _Filters(table, schema, row_filter)
+    filters = Filters(table, schema, row_filter)
     wanted = [manifest for manifest in snapshot.manifests(table.io) if filters.may_hold(manifest)]
     entries = entries_of(table, wanted)
     data: list[ManifestEntry] = []
@@ -145,7 +145,7 @@ def _check_format(table: IcebergTable, data_file: DataFile) -> None:
         raise QueryError("NOT_SUPPORTED", text)
 
 
-class _Filters:
+class Filters:
     """A row filter as each partition spec of the table sees it."""
 
     def __init__(self, table: IcebergTable, schema: Schema, row_filter: BooleanExpression) -> None:

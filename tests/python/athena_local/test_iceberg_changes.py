@@ -395,25 +395,73 @@ def test_two_merges_at_once_one_is_told_to_retry(
     assert rows("SELECT id, name FROM t ORDER BY id")[0] == (1, winner)
 
 
-def test_insert_beside_a_merge_makes_the_merge_retry_and_not_itself(
-    execute: Run, rows: Run, table: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, done = commits.snapshot_updates, []
+@pytest.fixture
+def overtaking(execute: Run, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Statements that commit between what the next one reads and its own commit."""
+    statements: list[str] = []
+    real = commits.snapshot_updates
 
     def overtaken(*arguments: Any) -> Any:
         updates = real(*arguments)
-        if not done:
-            done.append(True)
-            execute("INSERT INTO t VALUES (50, NULL, 'overtakes')")
+        while statements:
+            execute(statements.pop(0))
         return updates
 
     monkeypatch.setattr(commits, "snapshot_updates", overtaken)
-    with pytest.raises(QueryError, match="ICEBERG_COMMIT_ERROR"):
-        execute("DELETE FROM t WHERE id = 1")
-    assert rows("SELECT count(*) FROM t") == [(6,)]
-    done.clear()
-    assert execute("INSERT INTO t VALUES (51, NULL, 'is overtaken')").update_count == 1
-    assert rows("SELECT count(*) FROM t") == [(8,)]
+    return statements
+
+
+MERGE_JANUARY = """MERGE INTO t USING (VALUES (1, 'x'), (70, 'new')) AS s (id, n)
+    ON t.id = s.id AND t.d < DATE '2025-02-01' WHEN MATCHED THEN UPDATE SET name = s.n
+    WHEN NOT MATCHED THEN INSERT (id, d, name) VALUES (s.id, DATE '2025-01-31', s.n)"""
+
+
+@pytest.mark.parametrize(
+    ("sql", "others", "conflicts"),
+    [
+        ("DELETE FROM t WHERE id = 1", ["INSERT INTO t VALUES (50, NULL, 'x')"], False),
+        ("DELETE FROM t WHERE id = 1", ["INSERT INTO t VALUES (1, NULL, 'x')"], True),
+        ("DELETE FROM t WHERE name = 'a'", ["INSERT INTO t VALUES (50, NULL, 'b')"], False),
+        ("DELETE FROM t", ["INSERT INTO t VALUES (50, NULL, 'x')"], True),
+        ("DELETE FROM t WHERE d < DATE '2025-02-01'", ["DELETE FROM t WHERE d >= DATE '2025-02-01'"], False),
+        ("DELETE FROM t WHERE id = 1", ["DELETE FROM t WHERE id = 4"], False),  # of another partition
+        ("DELETE FROM t WHERE id = 1", ["DELETE FROM t WHERE id = 2"], True),  # of the same
+        ("UPDATE t SET name = 'u' WHERE id = 1", ["DELETE FROM t WHERE id < 4"], True),
+        ("UPDATE t SET name = 'u' WHERE id = 1", ["INSERT INTO t VALUES (50, NULL, 'x')"] * 2, False),
+        (MERGE_JANUARY, ["INSERT INTO t VALUES (70, DATE '2025-02-03', 'x')"], False),
+        (MERGE_JANUARY, ["INSERT INTO t VALUES (70, DATE '2025-01-03', 'x')"], True),
+        ("INSERT INTO t VALUES (51, NULL, 'y')", ["DELETE FROM t WHERE id = 1"], False),
+    ],
+)
+def test_changes_conflict_only_where_they_meet(
+    execute: Run,
+    rows: Run,
+    table: str,
+    external: Run,
+    objects: ObjectStore,
+    lake: str,
+    overtaking: list[str],
+    sql: str,
+    others: list[str],
+    conflicts: bool,
+) -> None:
+    execute(
+        "CREATE TABLE one WITH (table_type = 'ICEBERG', location = '" + lake + "one/') AS SELECT * FROM t"
+    )
+    for statement in [*others, *([] if conflicts else [sql])]:  # what a sequence of them would leave
+        execute(statement.replace(" t ", " one ").replace(" t.", " one.").replace("FROM t", "FROM one"))
+    overtaking += others
+    if conflicts:
+        with pytest.raises(QueryError) as caught:
+            execute(sql)
+        assert (caught.value.code, caught.value.error_type) == ("ICEBERG_COMMIT_ERROR", 233)
+    else:
+        execute(sql)
+    left = rows("SELECT id, d, name FROM t ORDER BY id, name")
+    assert left == rows("SELECT id, d, name FROM one ORDER BY id, name")
+    assert pairs(external()) == sorted((row[0], row[2]) for row in left)
+    needed = {row[0] for row in rows('SELECT file_path FROM "t$files"')}
+    assert needed <= {item.path for item in objects.list(f"{lake}t/data/")}
 
 
 def test_insert_goes_on_beside_a_schema_change_and_not_into_another_table(
