@@ -1,8 +1,8 @@
 """Snapshots: data files added and removed and delete files added, in one commit, by Iceberg's optimistic rules.
 
-PyIceberg's own producers cannot carry delete files, so the manifests are put together here with its writers. An append
-depends on nothing that was read and is tried again on the fresh metadata; any other change fails when the table's
-snapshot is no longer the one it was computed from.
+PyIceberg's own producers cannot carry delete files, so the manifests are put together here with its writers. Whoever
+comes second tries again on the fresh metadata: an append always, any other change unless somebody added rows that it
+would have met or touched the files that it touches.
 """
 
 from __future__ import annotations
