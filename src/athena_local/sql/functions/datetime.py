@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from athena_local.errors import QueryError
 from athena_local.sql import zones
 from athena_local.sql.casts import cast
 from athena_local.sql.dialect import Text
+from athena_local.sql.functions.mysql_formats import format_text
 from athena_local.sql.functions.signatures import Call, Function, failing, scalar, table
 from athena_local.sql.scope import Typed, position_of
 from athena_local.types import BY_ROW, DATE, TIMESTAMP_TZ, VARCHAR, AthenaType
@@ -148,49 +148,11 @@ def _date_diff(call: Call) -> str | Typed:
     return Typed(Text(this=text, expressions=nodes), call.returns)
 
 
-# MySQL's letters, which date_format and date_parse take, in strftime's
-_MYSQL = {
-    "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I", "I": "%I", "i": "%M",
-    "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p", "r": "%I:%M:%S %p", "S": "%S", "s": "%S",
-    "T": "%H:%M:%S", "v": "%V", "W": "%A", "x": "%G", "Y": "%Y", "y": "%y", "%": "%%",
-}  # fmt: skip
-_REFUSED_LETTERS = set("DUuVwX")
-
-
-def strftime_format(pattern: str) -> str:
-    """Return the strftime format of a MySQL one. Raises for letters that Trino refuses."""
-
-    def one(match: re.Match[str]) -> str:
-        letter = match[1]
-        if letter in _REFUSED_LETTERS:
-            text = f"%{letter} not supported in date format string"
-            raise QueryError("INVALID_FUNCTION_ARGUMENT", text)
-        return _MYSQL.get(letter, letter)
-
-    return re.sub(r"%(.)", one, pattern)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-_ANY_FORMAT = "{1}"
-for _letter, _word in _MYSQL.items():
-    if _word not in {f"%{_letter}", "%%"}:
-        _ANY_FORMAT = f"replace({_ANY_FORMAT}, '%{_letter}', '{_word.replace('%', chr(1))}')"
-_ANY_FORMAT = f"replace({_ANY_FORMAT}, '{chr(1)}', '%')"
-
-
-def _format_text(call: Call) -> str:
-    written = call.text(1)
-    return _quoted(strftime_format(written)) if written is not None else _ANY_FORMAT
-
-
 def _date_format(call: Call) -> Typed:
     part = call.parts[0]
     value = _local(part) if part.type and part.type.is_zoned else part.node
     return Typed(
-        Text(this=f"strftime({{0}}, {_format_text(call)})", expressions=[value, call.parts[1].node]), VARCHAR
+        Text(this=f"strftime({{0}}, {format_text(call)})", expressions=[value, call.parts[1].node]), VARCHAR
     )
 
 
@@ -198,7 +160,7 @@ def _date_parse(call: Call) -> str:
     wrong = "trino_fail('ATHENA!INVALID_FUNCTION_ARGUMENT!Invalid format: \"' || {0} || '\"!END')"
     # a `{{` or `}}` in a format would be taken for a hole, so the format goes in as an argument where it is not a literal
     return (
-        f"CASE WHEN {{0}} IS NOT NULL THEN date_trunc('milliseconds', coalesce(try_strptime({{0}}, {_format_text(call)}),"
+        f"CASE WHEN {{0}} IS NOT NULL THEN date_trunc('milliseconds', coalesce(try_strptime({{0}}, {format_text(call)}),"
         f" CAST({wrong} AS TIMESTAMP))) END"
     )
 
