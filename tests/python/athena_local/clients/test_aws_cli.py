@@ -1,7 +1,9 @@
-"""The AWS CLI as a user types it: one process a command, endpoints from the environment."""
+"""The AWS CLI as a user types it: endpoints from the environment, each kind of output."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -11,26 +13,37 @@ from typing import Any
 
 import pytest
 
-AWS = Path(sys.executable).parent / "aws"
-
 
 class CliError(AssertionError):
-    pass
+    """A command that did not end with 0: its exit code and what it wrote to standard error."""
 
 
 @pytest.fixture
 def aws(environment: dict[str, str]) -> Any:
-    """`aws("athena list-work-groups", …)`: the command's standard output, parsed when it is JSON."""
+    """`aws("athena list-work-groups", …)`: the command's standard output, parsed when it is JSON.
+
+    Run in this process, since a Python of its own for each command would take most of the time.
+    """
+    from awscli.clidriver import create_clidriver
 
     def run(command: str, *arguments: str) -> Any:
-        done = subprocess.run(
-            [sys.executable, AWS, *command.split(), *arguments], capture_output=True, text=True, timeout=60
-        )
-        if done.returncode:
-            raise CliError(f"{done.returncode} {done.stderr.strip()}")
-        return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = create_clidriver().main([*command.split(), *arguments])
+        if code:
+            raise CliError(f"{code} {err.getvalue().strip()}")
+        text = out.getvalue()
+        return json.loads(text) if text.startswith(("{", "[")) else text
 
     return run
+
+
+def test_the_command_itself_finds_the_server_by_its_environment(environment: dict[str, str]) -> None:
+    command = [sys.executable, Path(sys.executable).parent / "aws", "athena", "list-data-catalogs"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    [catalog] = json.loads(done.stdout)["DataCatalogsSummary"]
+    assert (catalog["CatalogName"], catalog["Type"]) == ("AwsDataCatalog", "GLUE")
 
 
 def test_query_from_start_to_its_file(aws: Any, server: Any, tmp_path: Path) -> None:
