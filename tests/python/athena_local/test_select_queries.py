@@ -160,6 +160,7 @@ NOT_RESOLVED = "cannot be resolved or requester is not authorized to access requ
             " order by 1",
             [(1,), (2,)],
         ),
+        ("select (1, 2) in (select 1, 2), (1, 2) in (values (3, 4))", [(True, False)]),
         ("select (1, 2) = (1, 2), (1, 2) < (1, 3), (1, 'a') in ((1, 'a'), (2, 'b'))", [(True, True, True)]),
         # names
         ('select T.X from (values 1) t(x) where "T"."X" = 1', [(1,)]),
@@ -440,6 +441,16 @@ def test_select_column_is_reached_by_database_and_catalog(execute: Execute, rows
         (
             "select 1 except all select 'a'",
             "TYPE_MISMATCH: line 1:10: column 1 in EXCEPT query has incompatible types: integer, varchar",
+        ),
+        (
+            "select 'a' in (values 1)",
+            "TYPE_MISMATCH: line 1:12: Value expression and result of subquery must be of the same type:"
+            " row(varchar(1)) vs row(integer)",
+        ),
+        (
+            "select 1 in (select 1, 2)",
+            "TYPE_MISMATCH: line 1:10: Value expression and result of subquery must be of the same type:"
+            " row(integer) vs row(integer, integer)",
         ),
         (
             "select (select 1, 2)",

@@ -48,13 +48,7 @@ def in_(build: Expressions, node: exp.In, scope: Scope) -> Typed:
     if query is not None:
         inner = query.this if isinstance(query, exp.Subquery) else query
         tree, types = build.subquery(inner, scope)
-        if len(types) == 1:
-            check_in(
-                value.type,
-                types[0],
-                node,
-                "value and result of subquery must be of the same type for IN expression",
-            )
+        check_in(value.type, types, node)
         for side in (value.type, *types):
             refuse_by_row(side, "IN (subquery)", position_of(node))
         return Typed(Text(this="({0} IN ({1}))", expressions=[operand(value.node), tree]), BOOLEAN)
@@ -71,9 +65,20 @@ def in_(build: Expressions, node: exp.In, scope: Scope) -> Typed:
     return Typed(Text(this=f"({{0}} IN ({holes}))", expressions=nodes), BOOLEAN)
 
 
-def check_in(left: Type, right: Type, node: exp.Expression, text: str) -> None:
-    if incomparable(left, right):
-        raise QueryError("TYPE_MISMATCH", f"{text}: {left} vs {right}", position=operator_position(node))
+def check_in(left: Type, types: list[Type], node: exp.In) -> None:
+    """The value and a row of the subquery must fit; a single value stands for a row of one."""
+    is_row = left is not None and left.base == "row"
+    given = [kind for _, kind in left.fields] if left is not None and is_row else [left]
+    if is_row and len(types) == 1 and types[0] is not None and types[0].base == "row":
+        given = [left]
+    fits = len(given) == len(types) and not any(
+        incomparable(one, other) for one, other in zip(given, types, strict=True)
+    )
+    if not fits and (is_row or left is not None):
+        written = [shown(left, node.this)] if not is_row else [str(kind) for kind in given]
+        rows = f"row({', '.join(written)}) vs row({', '.join(str(kind or 'unknown') for kind in types)})"
+        text = f"Value expression and result of subquery must be of the same type: {rows}"
+        raise QueryError("TYPE_MISMATCH", text, position=operator_position(node))
 
 
 def is_(build: Expressions, node: exp.Is, scope: Scope) -> Typed:
