@@ -67,15 +67,16 @@ def in_(build: Expressions, node: exp.In, scope: Scope) -> Typed:
 
 def check_in(left: Type, types: list[Type], node: exp.In) -> None:
     """The value and a row of the subquery must fit; a single value stands for a row of one."""
-    is_row = left is not None and left.base == "row"
-    given = [kind for _, kind in left.fields] if left is not None and is_row else [left]
-    if is_row and len(types) == 1 and types[0] is not None and types[0].base == "row":
-        given = [left]
+    if left is None:
+        return
+    given: list[Type] = [left]
+    if left.base == "row" and not (len(types) == 1 and types[0] is not None and types[0].base == "row"):
+        given = [kind for _, kind in left.fields]
     fits = len(given) == len(types) and not any(
         incomparable(one, other) for one, other in zip(given, types, strict=True)
     )
-    if not fits and (is_row or left is not None):
-        written = [shown(left, node.this)] if not is_row else [str(kind) for kind in given]
+    if not fits:
+        written = [shown(left, node.this)] if left.base != "row" else [str(kind) for kind in given]
         rows = f"row({', '.join(written)}) vs row({', '.join(str(kind or 'unknown') for kind in types)})"
         text = f"Value expression and result of subquery must be of the same type: {rows}"
         raise QueryError("TYPE_MISMATCH", text, position=operator_position(node))

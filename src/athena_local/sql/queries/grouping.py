@@ -122,7 +122,7 @@ class GroupBy:
     # writing
 
     def put_on(self, select: exp.Select) -> None:
-        """Write GROUP BY in DuckDB's words; one group is said to be one, for DuckDB may not see the aggregate that makes it."""
+        """Write GROUP BY in DuckDB's words; one group is said to be one: DuckDB may not see the aggregate that makes it."""
         if self.group is None:
             if self._is_one_group:
                 select.set("group", exp.Group(expressions=[Text(this="()")]))
