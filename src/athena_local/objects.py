@@ -11,9 +11,10 @@ import contextlib
 import copy
 import datetime
 import io
+import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 COPY_BYTES = 1024**2  # read at once, and between two looks at whether the query was cancelled
 PART_BYTES = 8 * 1024**2  # above it an upload goes up in parts of this size, side by side
 POLL_SECONDS = 0.02  # between two looks at an upload in parts
+LIST_PAGE_KEYS = 1000  # of one request
+LISTINGS_A_PAGE = (
+    8  # locations for which a page of a common listing is tried: an eighth more requests if it was in vain
+)
 DELETE_BATCH_KEYS = 1000  # DeleteObjects' own limit
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20  # for the next byte; more only delays the error of an endpoint that hangs
@@ -133,6 +138,29 @@ class ObjectStore:
             if item.size and not any(part[:1] in "_." for part in relative.split("/") if part):
                 found.append(item)
         return found
+
+    def list_together(self, locations: Sequence[str]) -> dict[str, S3Objects] | None:
+        """Return `list_data` of each location from one listing of what they have in common.
+
+        None where that would take more requests than it spares: few locations, or many other objects beside them.
+        """
+        bases = {location: "s3://{}/{}/".format(*split_path(location.rstrip("/"))) for location in locations}
+        found: dict[str, S3Objects] = {base: [] for base in bases.values()}
+        shared = os.path.commonprefix(list(found))  # noqa: RUF071 - of characters, cut at a slash below
+        common = shared[: shared.rfind("/") + 1]
+        pages = len(found) // LISTINGS_A_PAGE
+        if not pages or common.count("/") < 3:  # s3://bucket/
+            return None
+        for number, item in enumerate(self.list(common)):
+            if number >= pages * LIST_PAGE_KEYS:
+                return None
+            end, hidden = len(item.path), not item.size
+            while (slash := item.path.rfind("/", 0, end)) >= len(common) - 1:
+                hidden = hidden or item.path[slash + 1 : slash + 2] in {"_", "."}
+                if not hidden and item.path[: slash + 1] in found:
+                    found[item.path[: slash + 1]].append(item)
+                end = slash
+        return {location: found[base] for location, base in bases.items()}
 
     def stat(self, path: str) -> S3Object:
         """Return one object's size, ETag and time; StorageError, `missing`, when it is not there."""

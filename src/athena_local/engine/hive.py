@@ -150,6 +150,8 @@ def _data_files(
             if (location := (row.get("StorageDescriptor") or {}).get("Location"))
         ]
 
+        together = _listed_together(session, [location for _, location in located])
+
         def listed(pair: tuple[Record, str]) -> list[DataFile]:
             row, location = pair
             session.check_cancelled()
@@ -157,11 +159,13 @@ def _data_files(
                 partition_literal(value, key) for value, key in zip(row["Values"], keys, strict=True)
             )
             name = partition_name(names, row["Values"])
+            if together is not None:
+                return [DataFile(item, values, name) for item in together[location]]
             return [
                 DataFile(item, values, name) for item in journal.visible(lambda: objects.list_data(location))
             ]
 
-        if len(located) < 2:
+        if len(located) < 2 or together is not None:
             found = [file for pair in located for file in listed(pair)]
         else:
             with ThreadPoolExecutor(_LISTINGS) as pool:
@@ -169,6 +173,21 @@ def _data_files(
     if bucket_count(table) is not None:
         found = _numbered(found)
     return predicate.keep_files(found) if predicate is not None else found
+
+
+def _listed_together(session: Session, locations: list[str]) -> dict[str, list[S3Object]] | None:
+    found: list[dict[str, list[S3Object]] | None] = []
+
+    def list_all() -> list[S3Object]:
+        found[:] = [session.context.objects.list_together(locations)]
+        return [item for items in (found[0] or {}).values() for item in items]
+
+    visible = {item.path for item in journal_of(session.context.config).visible(list_all)}
+    if found[0] is None:
+        return None
+    return {
+        location: [item for item in items if item.path in visible] for location, items in found[0].items()
+    }
 
 
 def _numbered(files: list[DataFile]) -> list[DataFile]:

@@ -131,7 +131,7 @@ def test_projection_dates_of_days_as_text_and_as_date(
         ("2025/01/31", "2025/01/31"),
         ("2025/02/01", "2025/02/01"),
     ]
-    assert len(listed) == 29
+    assert listed == ["2025/"]  # the folders of 29 days in one request
     execute("drop table t")
     listed.clear()
     create("d date", "${d}", **properties)

@@ -11,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from athena_local import objects as objects_module
+from athena_local.catalog import Catalog
 from athena_local.context import Statistics
 from athena_local.objects import ObjectStore
 
 Run = Callable[..., Any]
 MB = 1024**2
+DELIMITED = "ROW FORMAT DELIMITED FIELDS TERMINATED BY ','"
 DAYS = """SELECT n, rpad('', 200, to_hex(md5(to_utf8(cast(n as varchar))))) AS wide, cast(n % 10 as integer) AS day
     FROM UNNEST(sequence(1, 200)) AS a (m) CROSS JOIN UNNEST(sequence(m * 10 - 9, m * 10)) AS b (n)"""
 
@@ -62,7 +65,7 @@ def test_files_of_other_partitions_are_not_read(
     found, reads, _ = fetch(f"SELECT DISTINCT day FROM t WHERE ({where}) AND wide <> '' ORDER BY day")
     assert found == [(day,) for day in sorted(days)]
     assert {int(read.key.split("day=")[1].split("/")[0]) for read in reads} == days, by_day
-    if by_day == "hive":
+    if by_day == "hive" and len(days) < 8:
         listed = {request.query["prefix"][0].split("day=")[1].rstrip("/") for request in s3_proxy.lists}
         assert listed == {str(day) for day in days}, "partitions that are excluded are not even listed"
 
@@ -148,3 +151,41 @@ def test_text_is_billed_as_stored(execute: Run, fetch: Run, objects: ObjectStore
     assert fetch("SELECT sum(n) FROM c")[2] == 6000
     _, reads, billed = fetch("SELECT sum(n) FROM c")
     assert (billed, reads) == (6000, []), "kept locally, billed all the same"
+
+
+def test_many_partitions_are_listed_together(
+    execute: Run, fetch: Run, objects: ObjectStore, catalog: Catalog, s3_proxy: Any, lake: str
+) -> None:
+    execute(f"CREATE EXTERNAL TABLE m (n bigint) PARTITIONED BY (p int) {DELIMITED} LOCATION '{lake}m/'")
+    storage = catalog.get_table("default", "m")["StorageDescriptor"]
+    inputs = []
+    for number in range(40):
+        place = f"{lake}m/p={number}"
+        objects.write(f"{place}/f", b"%d\n" % number)
+        objects.write(f"{place}/.hidden", b"1000\n")
+        inputs.append({"Values": [str(number)], "StorageDescriptor": {**storage, "Location": place}})
+    objects.write(f"{lake}m/p=4x/f", b"1000\n")
+    objects.write(f"{lake}m/_later/p=4/f", b"1000\n")
+    catalog.create_partitions("default", "m", inputs)
+    found, _, billed = fetch("SELECT count(*), sum(n), sum(p) FROM m")
+    assert found == [(40, 780, 780)]
+    assert billed == 10 * 2 + 30 * 3
+    assert len(s3_proxy.lists) == 1
+    assert fetch("SELECT sum(n) FROM m WHERE p IN (3, 4)")[0] == [(7,)]
+    assert len(s3_proxy.lists) == 2
+
+
+def test_partitions_among_many_other_objects_are_listed_one_by_one(
+    objects: ObjectStore, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        objects.write(f"{lake}many/p={number}/f", b"x")
+    places = [f"{lake}many/p={number}/" for number in range(10)]
+    together = objects.list_together(places)
+    assert together is not None
+    assert {place: [item.path for item in items] for place, items in together.items()} == {
+        place: [item.path for item in objects.list_data(place)] for place in places
+    }
+    monkeypatch.setattr(objects_module, "LIST_PAGE_KEYS", 5)
+    assert objects.list_together(places) is None
+    assert objects.list_together(places[:3]) is None
