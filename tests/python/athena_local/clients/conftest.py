@@ -14,9 +14,9 @@ import pytest
 REGION = "us-east-2"
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def environment(server: Any, s3: Any) -> Iterator[dict[str, str]]:
-    """The variables every AWS SDK reads, set for this folder's tests and for what they start."""
+    """The variables every AWS SDK reads, set while a module of this folder runs, and for what it starts."""
     variables = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -39,7 +39,7 @@ def environment(server: Any, s3: Any) -> Iterator[dict[str, str]]:
         yield variables
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shared_database(server: Any) -> Iterator[str]:
     """A database for what several tests read; each test writes to tables of its own."""
     name = f"clients_{uuid.uuid4().hex[:8]}"
@@ -65,7 +65,7 @@ def arrow_endpoint(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def work_group(server: Any) -> Iterator[str]:
     """A workgroup that knows where results go, for clients that ask it."""
     name = f"clients-{uuid.uuid4().hex[:8]}"
