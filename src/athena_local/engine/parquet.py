@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SCHEMAS_KEPT = 10_000  # by path and ETag; a schema is some hundred bytes
 
-_INTEGERS = ["tinyint", "smallint", "integer", "bigint"]
 _PHYSICAL = {
     "tinyint": "INT32", "smallint": "INT32", "integer": "INT32", "bigint": "INT64", "real": "FLOAT", "double": "DOUBLE",
     "boolean": "BOOLEAN", "varchar": "BYTE_ARRAY", "varbinary": "BYTE_ARRAY", "date": "INT32", "timestamp": "INT64",
@@ -38,6 +37,7 @@ _lock = threading.Lock()
 def reader(session: Session, form: Format, data: list[Column], items: list[S3Object]) -> Callable[..., str]:
     """Return what gives the select over some of the files, by index."""
     session.files.register(items)
+    session.files.fetch_ahead([item for item in items if (item.path, item.etag) not in _schemas])
     schemas = [_schema(session, item) for item in items]
 
     def select(indexes: list[int], file_name: str | None = None) -> str:
@@ -122,10 +122,7 @@ def _fits(actual: AthenaType, declared: AthenaType) -> bool:
     if actual.base == declared.base or declared.base == "unknown":
         return True
     if actual.is_integer and declared.is_integer:
-        narrow = (
-            declared.base in {"tinyint", "smallint"} and actual.base == "integer"
-        )  # both are INT32 in Parquet
-        return narrow or _INTEGERS.index(actual.base) <= _INTEGERS.index(declared.base)
+        return True  # a value that is too large for its column fails, as in Trino, and only then
     pairs = {("real", "double"), ("varchar", "varbinary"), ("varbinary", "varchar"), ("varchar", "char"),
              ("timestamp with time zone", "timestamp"), ("timestamp", "timestamp with time zone")}  # fmt: skip
     return (actual.base, declared.base) in pairs or (actual.is_integer and declared.base == "decimal")

@@ -13,6 +13,7 @@ import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
@@ -27,6 +28,7 @@ WHOLE_OBJECT_BYTES = 8 * 1024**2  # at or below: one GET. Higher costs memory, l
 RANGE_BYTES = (
     2 * 1024**2
 )  # a larger object is read in blocks of at least this, so that column chunks coalesce
+AHEAD = 8  # requests side by side; more only wait for each other in a local S3
 CACHE_BYTES = (
     64 * 1024**2
 )  # blocks kept, of all queries together; above it the oldest go and are fetched again
@@ -145,6 +147,19 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
             block = self._block(item, base, min(RANGE_BYTES, item.size - base))
             parts.append(block[max(start - base, 0) : end - base])
         return b"".join(parts)
+
+    def fetch_ahead(self, items: list[S3Object]) -> None:
+        """Fetch the ends of several objects side by side, where Parquet keeps what DuckDB asks for first, one by one."""
+        wanted, size = [], 0
+        for item in items:
+            start = 0 if item.size <= WHOLE_OBJECT_BYTES else (item.size - 1) // RANGE_BYTES * RANGE_BYTES
+            size += item.size - start
+            if size > CACHE_BYTES // 2:
+                break
+            wanted.append((item, start))
+        if len(wanted) > 1:
+            with self.recording(), ThreadPoolExecutor(AHEAD) as pool:
+                list(pool.map(lambda pair: self._block(pair[0], pair[1], pair[0].size - pair[1]), wanted))
 
     def _block(self, item: S3Object, start: int, length: int) -> bytes:
         key = (id(self), item.path, start)
