@@ -306,6 +306,18 @@ def test_parquet_types_and_times_to_the_millisecond(rows: Rows, create: Create) 
     ]
 
 
+def test_parquet_integers_of_any_width_are_read_where_they_fit(
+    rows: Rows, create: Create, execute: Execute
+) -> None:
+    body = parquet(i=pa.array([1, 40_000], pa.int64()))
+    create(body, "i smallint", "stored as parquet")
+    assert rows("select i from t limit 0") == []
+    with pytest.raises(QueryError, match="NUMERIC_VALUE_OUT_OF_RANGE"):
+        rows("select * from t")
+    execute("alter table t replace columns (i int)")
+    assert rows("select * from t order by i") == [(1,), (40_000,)]
+
+
 def test_parquet_by_index_takes_columns_by_their_place(rows: Rows, create: Create) -> None:
     serde = (
         "row format serde 'org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe' with serdeproperties"
