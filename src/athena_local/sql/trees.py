@@ -77,6 +77,7 @@ def _tree(cursor: Cursor, rule: Rule, names: set[int]) -> Any:
     if tree is None or isinstance(tree, exp.Command):
         raise _not_read(cursor.token.text, cursor.position)
     _quantify(tree)
+    tree = _current_schemas(tree)
     if any(table.catalog.lower() == "system" for table in tree.find_all(exp.Table)):
         raise QueryError("", "Queries of this type are not supported")
     remember_text(tree, padded)
@@ -105,6 +106,25 @@ def _quantify(tree: exp.Expression) -> None:
         inside = call.expressions[0] if len(call.expressions) == 1 else None
         if kind is not None and isinstance(inside, exp.Query | exp.Values):
             call.replace(kind(this=exp.Subquery(this=inside.copy())))
+
+
+def _current_schemas(tree: exp.Expression) -> exp.Expression:
+    """CURRENT_SCHEMA is a reserved word to Trino and a column to sqlglot."""
+
+    def made(node: exp.Expression) -> exp.Expression:
+        if (
+            not isinstance(node, exp.Column)
+            or len(node.parts) > 1
+            or not isinstance(node.this, exp.Identifier)
+        ):
+            return node
+        if node.this.quoted or node.name.lower() != "current_schema":
+            return node
+        found = exp.CurrentSchema()
+        found.meta.update(node.this.meta)
+        return found
+
+    return tree.transform(made, copy=False)
 
 
 def _not_read(near: str, position: Position) -> QueryError:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from athena_local.config import CATALOG_NAME
 from athena_local.sql.coercion import Type
 from athena_local.sql.dialect import Text
 from athena_local.sql.expressions import (
@@ -35,8 +36,9 @@ Subquery = Callable[[exp.Expression, Scope], tuple[exp.Expression, list[Type]]]
 class Expressions:
     """`subquery` translates a query nested in an expression; it returns its tree and its columns' types."""
 
-    def __init__(self, subquery: Subquery) -> None:
+    def __init__(self, subquery: Subquery, database: str) -> None:
         self.subquery = subquery
+        self.database = database
         self._lambdas = 0
 
     def fresh_lambda(self) -> int:
@@ -102,6 +104,8 @@ _HANDLERS: dict[type, Handler] = {
     exp.Localtimestamp: special_forms.now,
     exp.CurrentTime: special_forms.now,
     exp.Localtime: special_forms.now,
+    exp.CurrentCatalog: lambda *_: Typed(exp.Literal.string(CATALOG_NAME.lower()), VARCHAR),
+    exp.CurrentSchema: lambda build, _node, _scope: Typed(exp.Literal.string(build.database), VARCHAR),
     exp.CurrentUser: lambda *_: Typed(Text(this="'athena'"), VARCHAR),
     exp.HexString: lambda _build, node, _scope: Typed(Text(this=f"unhex('{node.this}')"), VARBINARY),
     exp.ParseJSON: lambda build, node, scope: calls.call(build, "json_parse", [node.this], node, scope),

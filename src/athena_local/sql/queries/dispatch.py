@@ -30,7 +30,7 @@ class Queries:
         self.tables = Tables(session, self)
         self.ctes: dict[str, list[Output]] = {}
         self._count = 0
-        self.expressions = Expressions(self._nested)
+        self.expressions = Expressions(self._nested, self.database)
 
     def _nested(self, query: exp.Expression, scope: Scope) -> tuple[exp.Expression, list[Type]]:
         tree, outputs = self.query(query, scope, self.ctes)
