@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ BATCH_ROWS = (
     8192  # a batch lives outside of the memory limit: 65,536 rows of 1 kB made 700 MB of it and its text
 )
 MIN_ROW_GROUP_BYTES, MAX_ROW_GROUP_BYTES = 4 * 1024**2, 128 * 1024**2
+INTERRUPT_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,20 @@ class Session:
             connection.execute(f"SET {setting}")
 
     def _interrupt(self) -> None:
-        connection = self._connection
-        if connection is not None and not self._closed:
-            with contextlib.suppress(duckdb.Error):
-                connection.interrupt()
+        self._interrupt_once()
+        threading.Thread(target=self._interrupt_on, name="interrupt", daemon=True).start()
+
+    def _interrupt_on(self) -> None:
+        """Interrupt until the session ends: DuckDB forgets an interrupt that comes before its next statement begins."""
+        while not self._closed:
+            time.sleep(INTERRUPT_AGAIN_SECONDS)
+            self._interrupt_once()
+
+    def _interrupt_once(self) -> None:
+        with self._resizing:
+            if self._connection is not None and not self._closed:
+                with contextlib.suppress(duckdb.Error):
+                    self._connection.interrupt()
 
     # running
 
