@@ -7,12 +7,17 @@ backslash, type_numeric (of another precision).
 
 from __future__ import annotations
 
+import pytest
 from dbt.tests.adapter.utils.data_types.test_type_bigint import BaseTypeBigInt
 from dbt.tests.adapter.utils.data_types.test_type_boolean import BaseTypeBoolean
 from dbt.tests.adapter.utils.data_types.test_type_float import BaseTypeFloat
 from dbt.tests.adapter.utils.data_types.test_type_int import BaseTypeInt
 from dbt.tests.adapter.utils.data_types.test_type_string import BaseTypeString
 from dbt.tests.adapter.utils.data_types.test_type_timestamp import BaseTypeTimestamp
+from dbt.tests.adapter.utils.fixture_split_part import (
+    models__test_split_part_sql,
+    models__test_split_part_yml,
+)
 from dbt.tests.adapter.utils.test_any_value import BaseAnyValue
 from dbt.tests.adapter.utils.test_array_append import BaseArrayAppend
 from dbt.tests.adapter.utils.test_array_construct import BaseArrayConstruct
@@ -140,7 +145,17 @@ class TestSafeCast(OnlyHive, BaseSafeCast):
 
 
 class TestSplitPart(OnlyHive, BaseSplitPart):
-    pass
+    """Without dbt's part -1, counted from the end: Trino refuses it."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        last = models__test_split_part_sql.rindex("union all")
+        return {
+            "test_split_part.yml": models__test_split_part_yml,
+            "test_split_part.sql": self.interpolate_macro_namespace(
+                models__test_split_part_sql[:last], "split_part"
+            ),
+        }
 
 
 class TestStringLiteral(OnlyHive, BaseStringLiteral):
