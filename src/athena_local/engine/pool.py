@@ -1,4 +1,4 @@
-"""DuckDB instances made ready ahead of the queries that use them: making one takes longer than a small query.
+"""DuckDB instances, made ready ahead of the queries that use them and closed behind them: both take longer than a small query.
 
 Each is given out once and never comes back, so no query sees what another left. It is not locked down yet: that names the
 query's own directories, and is the session's to do before any SQL of a query runs.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections.abc import Callable
 
 import duckdb
 
@@ -24,12 +25,19 @@ def take() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(":memory:")
 
 
-def refill() -> None:
-    """Make instances in the background up to `READY`; called when a query has ended and the machine is free again."""
+def retire(connection: duckdb.DuckDBPyConnection, closed: Callable[[], None]) -> None:
+    """Close an instance in the background, call `closed`, and make ready another up to `READY`.
+
+    The query's answer does not wait for it, and the machine is freer once the query has ended.
+    """
+    threading.Thread(target=_replace, args=(connection, closed), name="duckdb-retire").start()
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, closed: Callable[[], None]) -> None:
+    try:
+        connection.close()
+    finally:
+        closed()
     if _ready.qsize() < READY:
-        threading.Thread(target=_make_one, name="duckdb-ready").start()
-
-
-def _make_one() -> None:
-    with contextlib.suppress(duckdb.Error):  # the next query makes its own, and tells what is wrong
-        _ready.put(duckdb.connect(":memory:"))
+        with contextlib.suppress(duckdb.Error):  # the next query makes its own, and tells what is wrong
+            _ready.put(duckdb.connect(":memory:"))

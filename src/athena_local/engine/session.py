@@ -87,17 +87,21 @@ class Session:
     def close(self) -> None:
         if self._closed:
             return
-        with self._resizing:  # DuckDB closes its cursors with it
+        with self._resizing:
             self._closed = True
-            if self._connection is not None:
-                self._connection.close()
-        if self._grant is not None:
-            self._grant.release()
         self.files.close()
         for callback in self._on_close:
             callback()
+        if self._connection is not None:
+            assert self._grant is not None
+            if (self.spool / "spill").exists():
+                self._connection.close()  # removes its own files; in the background it would miss them
+            pool.retire(
+                self._connection, self._grant.release
+            )  # memory is free when DuckDB is closed, not before
+        elif self._grant is not None:
+            self._grant.release()
         shutil.rmtree(self.spool, ignore_errors=True)
-        pool.refill()
 
     @contextlib.contextmanager
     def schema_only(self, wanted: bool = True) -> Iterator[None]:
@@ -138,7 +142,7 @@ class Session:
         cache.mkdir(exist_ok=True)
         connection.register_filesystem(self.files)
         directories = ", ".join(_text(f"{path}/") for path in (self.spool, cache))
-        for setting in (
+        settings = (
             _memory_limit(grant.size),
             f"threads = {grant.threads}",
             f"temp_directory = {_text(str(self.spool / 'spill'))}",
@@ -154,8 +158,8 @@ class Session:
             "enable_external_access = false",
             "allowed_configs = ['memory_limit']",  # for `_resize`; no text of a query can say SET
             "lock_configuration = true",
-        ):
-            connection.execute(f"SET {setting}")
+        )
+        connection.execute("; ".join(f"SET {setting}" for setting in settings))
 
     def _interrupt(self) -> None:
         self._interrupt_once()

@@ -16,7 +16,9 @@ from sqlglot.tokens import TokenType  # type: ignore[attr-defined]
 
 from athena_local.sql.statements import Position
 
-_HOLE = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\{(\d+)\}""")  # what is quoted holds no holes: it may be a name
+_HOLE = re.compile(
+    r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\{(\d+)\}"""
+)  # what is quoted holds no holes: it may be a name
 _DECIMAL_DIGITS = re.compile(r"\s*[+-]?(?=\.?\d)(\d*)(?:\.(\d*))?\s*")
 _SYNTACTIC = {"CAST", "TRY_CAST", "EXTRACT", "LISTAGG", "POSITION", "SUBSTRING", "TRIM", "NORMALIZE"}
 

@@ -145,6 +145,11 @@ NOT_RESOLVED = "cannot be resolved or requester is not authorized to access requ
             [(1, 7), (2, None), (3, None)],
         ),
         ("select p, q from (values array[row(1, 'a')]) a(x) cross join unnest(x) u(p, q)", [(1, "a")]),
+        (
+            "select u.f, g from (values array[cast(row(1, 'a') as row(f integer, g varchar))]) a(x)"
+            " cross join unnest(x) u",
+            [(1, "a")],
+        ),
         # subqueries
         ("select (select x from (values 1) t(x) where false)", [(None,)]),
         (

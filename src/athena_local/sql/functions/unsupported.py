@@ -30,7 +30,7 @@ _LEARNING = (
 _SQL_JSON = "json_array json_exists json_object json_query json_value"
 _OTHERS = (
     "bar reduce_agg char2hexint color combinations from_iso8601_timestamp_nanos from_unixtime_nanos index json_table"
-    " listagg render rgb spooky_hash_v2_32 spooky_hash_v2_64 to_char to_date to_timestamp word_stem objectid"
+    " render rgb spooky_hash_v2_32 spooky_hash_v2_64 to_char to_date to_timestamp word_stem objectid"
     " objectid_timestamp timestamp_objectid"
 )
 

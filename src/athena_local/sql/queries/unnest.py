@@ -1,4 +1,4 @@
-"""UNNEST in FROM: arrays side by side, padded with NULL; a map gives two columns, rows their fields."""
+"""UNNEST in FROM: arrays side by side, padded with NULL; a map gives two columns, rows their fields under their names."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ def unnest(
     parts = [build.expressions.translate(item, scope) for item in node.expressions]
     inner: list[str] = []
     outer: list[tuple[str, Type]] = []
+    fields: list[str] = []
     for index, part in enumerate(parts):
         inner_here, outer_here = _unnested(index, part.type, f"{{{index}}}")
         inner += inner_here
         outer += outer_here
+        fields += _field_names(part.type) or [""] * len(outer_here)
     offset = node.args.get("offset")
     if offset:
         lengths = ", ".join(
@@ -36,13 +38,14 @@ def unnest(
         )
         inner.append(f"unnest(range(1, coalesce(greatest({lengths}), 0) + 1)) AS __ordinality")
         outer.append(("__ordinality", AthenaType("bigint")))
+        fields.append("")
     names = list(columns)
     if isinstance(offset, exp.Identifier):
         names.append(offset.name)
     if names and len(names) != len(outer):
         text = f"Column alias list has {len(names)} entries but '{alias}' has {len(outer)} columns available"
         raise QueryError("MISMATCHED_COLUMN_ALIASES", text, position=position_of(node))
-    names = names or [f"_col{index}" for index in range(len(outer))]
+    names = names or [field or f"_col{index}" for index, field in enumerate(fields)]
     outputs = unique([(name, kind) for name, (_, kind) in zip(names, outer, strict=True)])
     selected = ", ".join(
         f"{text} AS {quote(output.ref)}" for (text, _), output in zip(outer, outputs, strict=True)
@@ -51,6 +54,12 @@ def unnest(
     text = f"LATERAL (SELECT {selected} FROM (SELECT {', '.join(inner)}) AS __unnested) AS {quote(name)}"
     tree = Text(this=text, expressions=[part.node for part in parts])
     return tree, Relation(name, outputs, named=bool(alias))
+
+
+def _field_names(kind: Type) -> list[str]:
+    """Return the names of the fields that an array of rows opens into; "" for one without a name."""
+    element = kind.element if kind is not None and kind.base == "array" else None
+    return [field for field, _ in element.fields] if element is not None and element.base == "row" else []
 
 
 def _unnested(index: int, kind: Type, hole: str) -> tuple[list[str], list[tuple[str, Type]]]:
