@@ -1,4 +1,4 @@
-"""DuckDB instances, made ready ahead of the queries that use them and closed behind them: both take longer than a small query.
+"""DuckDB instances, made ready ahead of the queries that use them and closed behind them: both take longer than `select 1`.
 
 Each is given out once and never comes back, so no query sees what another left. It is not locked down yet: that names the
 query's own directories, and is the session's to do before any SQL of a query runs.
