@@ -170,6 +170,12 @@ def test_explain_shows_each_operation(plan: Callable[[str], str], query: str, pa
         assert part in text, text
 
 
+def test_explain_types_an_aggregate_grouped_by_ordinals(plan: Callable[[str], str]) -> None:
+    assert "Layout: [b:varchar, count:bigint, max:integer]" in plan(
+        "explain select b, count(*), max(a) from t group by 1"
+    )
+
+
 def test_explain_of_writes_writes_nothing(plan: Callable[[str], str], rows: Rows, execute: Execute) -> None:
     text = plan("explain insert into u select a, b from t")
     assert "TableCommit[target = awsdatacatalog:default:u]" in text

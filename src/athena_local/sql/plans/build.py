@@ -114,9 +114,7 @@ class Planner(Relations):
         keys: list[Symbol] = []
         computed: list[str] = []
         for item in group.expressions if group is not None else []:
-            target = item
-            if isinstance(item, exp.Literal) and item.name.isdigit():
-                target = node.expressions[int(item.name) - 1].unalias()
+            target = _key(item, node)
             if isinstance(target, exp.Column):
                 keys.append(names.find(target) or self._symbol(target.name, None))
                 continue
@@ -298,8 +296,14 @@ class Planner(Relations):
                 value = node.args[key]
                 query.set(key, [part.copy() for part in value] if isinstance(value, list) else value.copy())
         if query.args.get("group") is not None:
-            query.args["group"].set(
-                "expressions",
-                [part for part in query.args["group"].expressions if not isinstance(part, exp.Literal)],
-            )
+            keys = [_key(part, node).copy() for part in query.args["group"].expressions]
+            query.args["group"].set("expressions", keys)
         return self._types(query)[0][1]
+
+
+def _key(item: exp.Expression, select: exp.Select) -> exp.Expression:
+    """Return what one item of GROUP BY groups by: an ordinal is the column of SELECT at that place."""
+    if isinstance(item, exp.Literal) and item.name.isdigit():
+        chosen: exp.Expression = select.expressions[int(item.name) - 1].unalias()
+        return chosen
+    return item
