@@ -108,11 +108,15 @@ class Athena:
         except ClientError as error:
             answer = error.response.get("Error", {})
             text = str(answer.get("Message", error))
-            missing = "workgroup" in text.lower() and "not found" in text.lower()
+            hint = ""
+            if "workgroup" in text.lower() and "not found" in text.lower():
+                hint = f"`invoke seed` creates the workgroup {self.workgroup}."
+            elif error.response.get("AthenaErrorCode") == "MALFORMED_QUERY":
+                hint = HINTS["SYNTAX_ERROR"]
             raise LakeError(
                 f"Athena did not start `{first_line(sql)}`: {text}",
                 code=str(answer.get("Code", "")),
-                hint=f"`invoke seed` creates the workgroup {self.workgroup}." if missing else "",
+                hint=hint,
             ) from error
 
     def _wait(self, query_id: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore"))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def clients_reach_the_server(server: Any) -> Iterator[None]:
     """What dbt-athena's boto3 clients read; it has no setting of its own for an address."""
     with pytest.MonkeyPatch.context() as patch:
