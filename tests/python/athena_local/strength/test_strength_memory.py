@@ -104,12 +104,12 @@ def test_work_of_many_times_the_memory_spills_and_ends(rows: Callable[..., Any],
     narrow = """(select k, lpad(cast(k * 7919 % 10000019 as varchar), {width}, '0') as p from (select x * 10000 + y as k
         from unnest(sequence(0, {thousands})) as a(x) cross join unnest(sequence(1, 10000)) as b(y)))"""
     wide = narrow.format(width=200, thousands=599)  # 6 million rows of 216 bytes: 1.2 GiB
-    half = narrow.format(width=48, thousands=599)  # 370 MB; a join has two of them
+    half = narrow.format(width=92, thousands=599)  # 650 MB; a join has two of them
     work = {
         "sort": f"select length(p) * 30000 from {wide} order by k desc offset 5999999 limit 1",
         "join": f"select count(*) from {half} as l join {half} as r on l.p = r.p",
         "group by": f"select count(*) from (select p, max(k) as k from {half} group by p)",
-        "window": "select count_if(n > 0 and length(p) = 48) from"
+        "window": "select count_if(n > 0 and length(p) = 92) from"
         f" (select p, row_number() over (partition by k % 50 order by p) as n from {half})",
     }
     for what, sql in work.items():
