@@ -81,7 +81,8 @@ def functions_page(categories: Mapping[str, Mapping[str, Any]], unsupported: Map
     lines = [
         HEADER + "# Functions of the local Athena\n",
         "From `src/athena_local/sql/functions/`. A name in neither list ends in FUNCTION_NOT_FOUND, as on Athena."
-        " Signatures are checked as Trino checks them.\n",
+        " Signatures are checked as Trino checks them. Forms with a syntax of their own (CAST, EXTRACT, LISTAGG, TRIM …)"
+        " belong to the grammar and are not listed.\n",
         "## They run\n",
     ]
     for category, functions in categories.items():

@@ -21,7 +21,7 @@ PRUNED_EVERY_SECONDS = 3600.0
 FINAL_STATES = {"SUCCEEDED", "FAILED", "CANCELLED"}
 CRASH_REASON = (
     "GENERIC_INTERNAL_ERROR: the server stopped while this query was {state}; run it again."
-    " Files it had begun to write may remain under its location."
+    " Of an Iceberg table's change, files may remain until VACUUM."
 )
 
 _SCHEMA = """
