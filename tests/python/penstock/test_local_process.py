@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from penstock.errors import StackError
@@ -21,8 +22,9 @@ SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
 
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is none of the stack's."""
+    """A process that is none of the stack's, far enough begun to show its command line."""
     with subprocess.Popen(SLEEPER) as running:
+        assert process.wait_until(lambda: psutil.Process(running.pid).cmdline() != [], 10)
         yield running
         running.kill()
 
@@ -35,8 +37,6 @@ def test_stop_foreign_pid_leaves_it_alone(stranger: subprocess.Popen[bytes]) -> 
 
 
 def test_is_running_same_pid_other_command_line_is_false(stranger: subprocess.Popen[bytes]) -> None:
-    process.wait_until(lambda: process.is_running(stranger.pid, SLEEPER), 5)
-
     assert process.is_running(stranger.pid, SLEEPER)
     assert not process.is_running(stranger.pid, (*SLEEPER, "--more"))
     assert not process.is_running(0, SLEEPER)
