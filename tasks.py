@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from invoke import Context, task
+from invoke import Collection, Context, task
 from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
@@ -180,14 +180,14 @@ def build(_: Context, select: str = "", full_refresh: bool = False, target: str 
     }
 )
 @told
-def sync(_: Context, select: str = "", full: bool = False, target: str = "") -> None:
+def sync_run(_: Context, select: str = "", full: bool = False, target: str = "") -> None:
     """Make Postgres equal to the lake: read what changed since the last sync, apply and verify it.
 
     Rows, snapshot id and the run's record commit in one transaction a table; nothing changed costs one look-up.
     """
-    from penstock.commands import data
+    from penstock.commands import sync as syncing
 
-    data.sync(_connect(target), select=select, full=full)
+    syncing.sync(_connect(target), select=select, full=full)
 
 
 @task(help={"target": TARGET})
@@ -279,13 +279,31 @@ def reference(_: Context) -> None:
     }
 )
 @told
-def bench(_: Context, file: str = "", rows: str = "1251250", rounds: str = "3") -> None:
+def bench_run(_: Context, file: str = "", rows: str = "1251250", rounds: str = "3") -> None:
     """Measure side by side: first load against psql's own COPY, CTAS against DuckDB's own. Prints ratios and peak memory."""
     from penstock.commands import bench as benchmark
 
     benchmark.run(
         _settings("local"), file=file, rows=_number("--rows", rows), rounds=_number("--rounds", rounds)
     )
+
+
+def _collection(name: str, default: Any, **others: Any) -> Collection:
+    """Return the tasks of one subject: `invoke NAME` runs the default, `invoke NAME.OTHER` another."""
+    found = Collection(name)
+    found.add_task(default, "run", default=True)
+    for other, body in others.items():
+        found.add_task(body, other)
+    return found
+
+
+namespace = Collection(
+    *(up, down, status, env, reset),
+    *(seed, build, freshness, query, docs, demo),
+    *(check, test, reference),
+    _collection("sync", sync_run),
+    _collection("bench", bench_run),
+)
 
 
 if __name__ == "__main__":

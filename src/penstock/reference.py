@@ -22,8 +22,11 @@ def tasks_page(namespace: Any) -> str:
         HEADER + "# Tasks\n",
         "`uv run invoke --list` shows the same; `uv run invoke --help TASK` one of them. From `tasks.py`.\n",
     ]
-    for name in sorted(namespace.task_names):
-        task = namespace[name]
+    for full_name, aliases in sorted(namespace.task_names.items()):
+        task, name = (
+            namespace[full_name],
+            min([full_name, *aliases], key=len),
+        )  # a collection's default: its name
         text = inspect.getdoc(task.body) or ""
         if not text:
             raise PenstockError(f"Task '{name}' has no description.", hint="Give it a docstring in tasks.py.")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from penstock import console
 from penstock.commands import data
+from penstock.commands import sync as syncing
 from penstock.connections import Connections, connect
 from penstock.settings import Settings
 from penstock.transform import build
@@ -67,8 +68,8 @@ def run(settings: Settings, *, rows: int) -> None:
         step.rows, step.scanned = lake.rows, lake.bytes_scanned
         step.told = "Iceberg marts built and tested" if lake.rows else "no mart differs; tests passed"
     with steps.step("sync") as step:
-        synced = data.run_sync(connections)
-        data.show_synced(synced)
+        synced = syncing.run_sync(connections)
+        syncing.show_synced(synced)
         step.rows = sum(report.inserted + report.updated + report.deleted for report in synced)
         step.told = "Postgres equals the lake" if step.rows else "no snapshot is new"
     with steps.step("serve") as step:

@@ -14,10 +14,10 @@ from itertools import chain
 
 import psycopg
 
-from penstock.errors import SyncError
 from penstock.sync.columns import Column, quoted
 from penstock.sync.declaration import Declaration
 from penstock.sync.encode import SIGNATURE, TRAILER
+from penstock.sync.failed import duplicate
 from penstock.sync.plan import Plan
 from penstock.sync.schema import table_name
 from penstock.sync.state import Connection
@@ -134,10 +134,3 @@ def refuse_duplicates(connection: Connection, declaration: Declaration) -> None:
     if row is not None:
         shown = ", ".join(f"{name}={value}" for name, value in zip(declaration.key, row[:-1], strict=True))
         raise duplicate(declaration, f"{shown} is there {row[-1]} times")
-
-
-def duplicate(declaration: Declaration, detail: str) -> SyncError:
-    return SyncError(
-        f"{declaration.lake}: the key ({', '.join(declaration.key)}) is not unique: {detail}. Nothing was changed.",
-        hint=f"Mend the model {declaration.model}; a `unique` test on its key would have stopped the build.",
-    )

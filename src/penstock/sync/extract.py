@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.connections import Connections
-from penstock.errors import PlanError, SyncError
+from penstock.errors import SyncError
+from penstock.sync.arrow import absent, field_id, names_of, promoted
 from penstock.sync.checksum import row_hashes, total
 from penstock.sync.columns import Column
 from penstock.sync.encode import encode
@@ -38,15 +39,6 @@ THREADS = 2
 BATCH_ROWS = 32_768
 # Encoded batches waiting for the socket: 1 to 16, some 3 MB each.
 QUEUE = 4
-
-_ARROW = {
-    "boolean": pa.bool_(),
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "date": pa.date32(),
-}
 
 
 @dataclass
@@ -127,8 +119,12 @@ class Extract:
         try:
             source = self._open(files, read.file)
             metadata = pq.read_metadata(source)
-            names = _names_of(metadata.schema.to_arrow_schema(), self.columns, read.file.location)
-            text = [names[column.field_id] for column in self.columns if _is_text_of(names, column)]
+            names = names_of(metadata.schema.to_arrow_schema(), self.columns, read.file.location)
+            text = [
+                names[column.field_id]
+                for column in self.columns
+                if column.type.kind == "text" and column.field_id in names
+            ]
             with pq.ParquetFile(source, metadata=metadata, pre_buffer=True, read_dictionary=text) as file:
                 start = 0
                 for batch in file.iter_batches(BATCH_ROWS, columns=list(names.values())):
@@ -154,12 +150,12 @@ class Extract:
         rows = batch.num_rows
         if not rows:
             return
-        names = {_field_id(field): i for i, field in enumerate(batch.schema)}
+        names = {field_id(field): i for i, field in enumerate(batch.schema)}
         values = []
         for column in self.columns:
             at = names.get(column.field_id)
             values.append(
-                convert(column, _absent(column, rows) if at is None else _promoted(column, batch.column(at)))
+                convert(column, absent(column, rows) if at is None else promoted(column, batch.column(at)))
             )
         checksum = total(row_hashes(values))
         blocks = list(encode(values))
@@ -216,23 +212,6 @@ def filesystem(connections: Connections) -> S3FileSystem:
     return S3FileSystem(**options, request_timeout=60, connect_timeout=10)
 
 
-def _field_id(field: pa.Field) -> int | None:
-    number = (field.metadata or {}).get(b"PARQUET:field_id")
-    return int(number) if number is not None else None
-
-
-def _names_of(schema: pa.Schema, columns: Sequence[Column], location: str) -> dict[int, str]:
-    """Return what a file calls each column, by Iceberg field id: names may have changed since it was written."""
-    by_id = {_field_id(field): field.name for field in schema}
-    if set(by_id) == {None}:
-        raise PlanError(f"{location} carries no Iceberg field ids; its columns cannot be told for certain.")
-    return {column.field_id: by_id[column.field_id] for column in columns if column.field_id in by_id}
-
-
-def _is_text_of(names: dict[int, str], column: Column) -> bool:
-    return column.type.kind == "text" and column.field_id in names
-
-
 def _without(batch: pa.RecordBatch, start: int, deleted: Array) -> pa.RecordBatch:
     """Return the batch without the deleted positions; `start` is its first row's position in the file."""
     first, last = np.searchsorted(deleted, [start, start + batch.num_rows])
@@ -241,18 +220,3 @@ def _without(batch: pa.RecordBatch, start: int, deleted: Array) -> pa.RecordBatc
     kept = np.ones(batch.num_rows, bool)
     kept[deleted[first:last] - start] = False
     return batch.filter(pa.array(kept))
-
-
-def _promoted(column: Column, array: pa.Array) -> pa.Array:
-    """Return the array in the column's type of today: files older than a promotion (int to long) hold the former one."""
-    wanted = _ARROW.get(column.lake_type)
-    return array if wanted is None or array.type == wanted else array.cast(wanted)
-
-
-def _absent(column: Column, rows: int) -> pa.Array:
-    """Return the nulls of a column that is younger than the file."""
-    if column.lake_type == "decimal":
-        return pa.nulls(rows, pa.decimal128(column.type.precision, column.type.scale))
-    if column.lake_type.startswith("timestamp"):
-        return pa.nulls(rows, pa.timestamp("us", tz="UTC" if column.lake_type == "timestamptz" else None))
-    return pa.nulls(rows, _ARROW.get(column.lake_type, pa.string()))

@@ -1,67 +1,15 @@
-"""One sync, from declaration to commit: data, snapshot and the run's record in one transaction a table.
-
-A process killed anywhere leaves the old state or the new one, and the next run completes it. Tables are synced one
-after another; one that fails does not keep the others from being synced, and its error is raised when all have been
-tried.
-"""
+"""A sync of many tables: one after another; one that fails does not keep the others from being synced."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
-
-import psycopg
+from collections.abc import Iterable
 
 from penstock.connections import Connections
-from penstock.errors import PenstockError, SyncBusyError, SyncError
-from penstock.sync import schema
-from penstock.sync.columns import Column, resolve
+from penstock.errors import PenstockError
 from penstock.sync.declaration import Declaration
-from penstock.sync.lake import LakeObjects, LakeTable, locate
-from penstock.sync.plan import Plan, plan, unchanged
-from penstock.sync.postgres import Limits, begin_limits, connect, lock, without_secret
-from penstock.sync.state import Connection, SyncState, prepare, read_state, write_run, write_state
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a table's sync is: `rows` of `total` copied; total 0 while it is not known or not counted."""
-
-    table: str
-    step: str
-    rows: int = 0
-    total: int = 0
-
-
-@dataclass
-class SyncReport:
-    """What one table's sync did. `seconds` by step: plan, copy, index or merge, verify, commit."""
-
-    table: str
-    lake: str
-    mode: str = "nothing"
-    reason: str = ""
-    snapshot_id: int | None = None
-    partitions: list[str] = field(default_factory=list)
-    files: int = 0
-    bytes_read: int = 0
-    rows_read: int = 0
-    inserted: int = 0
-    updated: int = 0
-    deleted: int = 0
-    unchanged: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
-
-
-Report = Callable[[Progress], None]
-Checkpoint = Callable[[str], None]
-
-
-def _silent(_: Any) -> None: ...
+from penstock.sync.postgres import Limits
+from penstock.sync.report import Checkpoint, Report, SyncReport, silent
+from penstock.sync.table import TableSync
 
 
 def sync(
@@ -69,8 +17,8 @@ def sync(
     declarations: Iterable[Declaration],
     *,
     full: bool = False,
-    progress: Report = _silent,
-    checkpoint: Checkpoint = _silent,
+    progress: Report = silent,
+    checkpoint: Checkpoint = silent,
     limits: Limits | None = None,
 ) -> list[SyncReport]:
     """Make each declared table equal its lake table; returns a report a table, in order.
@@ -82,7 +30,7 @@ def sync(
     reports, errors = [], []
     for declaration in declarations:
         try:
-            reports.append(_Run(connections, declaration, full, progress, checkpoint, limits).run())
+            reports.append(TableSync(connections, declaration, full, progress, checkpoint, limits).run())
         except PenstockError as error:
             errors.append(error)
     if errors:
@@ -90,241 +38,3 @@ def sync(
             errors[0].add_note(other.message)
         raise errors[0]
     return reports
-
-
-class _Run:
-    def __init__(
-        self,
-        connections: Connections,
-        declaration: Declaration,
-        full: bool,
-        progress: Report,
-        checkpoint: Checkpoint,
-        limits: Limits,
-    ) -> None:
-        self.connections, self.declaration, self.full = connections, declaration, full
-        self.progress, self.checkpoint, self.limits = progress, checkpoint, limits
-        self.report = SyncReport(declaration.target, declaration.lake)
-        self.started = datetime.now(UTC)
-        self._mark = time.perf_counter()
-
-    def run(self) -> SyncReport:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        glue = self.connections.client("glue")
-        with connect(self.connections.database_url, self.limits) as connection:
-            try:
-                prepare(connection, self.declaration)
-                self._run(connection, glue)
-            except SyncBusyError:
-                raise
-            except (PenstockError, psycopg.Error, FileNotFoundError, BotoCoreError, ClientError) as error:
-                named = self._named(error)
-                self._record_failure(connection, named)
-                raise named from error
-            except Exception as error:  # a fault of ours: recorded like any other, then shown as it is
-                self._record_failure(connection, SyncError(f"{type(error).__name__}: {error}"))
-                raise
-        return self.report
-
-    def _run(self, connection: Connection, glue: Any) -> None:
-        declaration = self.declaration
-        self._mark = time.perf_counter()
-        self._step("plan")
-        location = locate(glue, declaration.lake_database, declaration.lake_table)
-        state = read_state(connection, declaration)
-        if not self.full and unchanged(state, declaration, location):
-            assert state is not None
-            self.report.reason, self.report.snapshot_id = "the lake table is as it was", state.snapshot_id
-            self._lap("plan")
-            with connection.transaction():
-                write_run(connection, declaration, self._record())
-            return
-        while not self._attempt(connection, glue):
-            continue
-        self._lap("commit")
-        self.checkpoint("committed")
-
-    def _attempt(self, connection: Connection, glue: Any) -> bool:
-        """Sync the version that is current; False, with nothing done, when the lake moved on before the lock was held.
-
-        The lake is always looked up under the lock: looked up before, it could be older than what another sync has
-        committed meanwhile. The table's shape is converged in a transaction of its own, or readers would wait for the load.
-        """
-        declaration = self.declaration
-        with connection.transaction():
-            begin_limits(connection, self.limits)
-            lock(connection, declaration, self.limits)
-            location = locate(glue, declaration.lake_database, declaration.lake_table)
-            lake = LakeTable(LakeObjects(self.connections), location)
-            columns = resolve(lake.fields(), declaration.columns, declaration.key, declaration.model)
-            schema.check_columns(declaration, columns)
-            schema.check_drift(declaration, columns, read_state(connection, declaration))
-            if schema.exists(connection, declaration):
-                schema.converge(connection, declaration, columns)
-        with connection.transaction():
-            begin_limits(connection, self.limits)
-            lock(connection, declaration, self.limits)
-            if locate(glue, declaration.lake_database, declaration.lake_table) != location:
-                return False
-            self._locked(connection, lake, columns)
-            self.checkpoint("before commit")
-        return True
-
-    def _locked(self, connection: Connection, lake: LakeTable, columns: list[Column]) -> None:
-        """Everything of the one transaction: plan against the state under the lock, apply, verify, record."""
-        declaration, report = self.declaration, self.report
-        state = read_state(connection, declaration)
-        there = schema.exists(connection, declaration)
-        work = plan(lake, state, columns, full=self.full, exists=there)
-        report.mode, report.reason, report.snapshot_id = work.mode, work.reason, work.snapshot_id
-        report.partitions, report.files = work.partitions, work.files
-        self._lap("plan")
-        self.checkpoint("planned")
-        if work.mode != "nothing":
-            self._apply(connection, columns, work)
-        report.bytes_read += lake.objects.bytes_read
-        report.requests += lake.objects.requests
-        now = SyncState(
-            lake=declaration.lake,
-            table_uuid=lake.uuid,
-            metadata_location=lake.metadata_location,
-            snapshot_id=work.snapshot_id,
-            columns=[
-                {
-                    "name": column.name,
-                    "field_id": column.field_id,
-                    "type": column.type.sql,
-                    "not_null": column.not_null,
-                }
-                for column in columns
-            ],
-            key=declaration.key,
-            declaration=declaration.fingerprint,
-        )
-        write_state(connection, declaration, now, write_run(connection, declaration, self._record()))
-
-    def _apply(self, connection: Connection, columns: list[Column], work: Plan) -> None:
-        from penstock.sync import apply
-        from penstock.sync.extract import Extract
-        from penstock.sync.verify import verify
-
-        declaration, report = self.declaration, self.report
-        load = work.mode == "load"
-        if load:
-            schema.create(connection, declaration, columns)
-            table = schema.table_name(declaration)
-        else:
-            table = apply.stage(connection, columns)
-        extract = Extract(self.connections, columns, work.reads)
-
-        def copying() -> None:
-            self.progress(Progress(declaration.table, "copy", extract.rows_read, work.rows))
-            self.checkpoint("copying")
-
-        copied = apply.copy(connection, table, columns, extract.blocks(), freeze=load, copying=copying)
-        report.rows_read, report.bytes_read, report.requests = (
-            extract.rows_read,
-            extract.bytes_read,
-            extract.requests,
-        )
-        self._lap("copy")
-        self.checkpoint("copied")
-        if load:
-            self._step("index")
-            schema.index(connection, declaration)
-            changes = apply.Changes(inserted=copied)
-            self._lap("index")
-        else:
-            self._step("merge")
-            changes = apply.merge(connection, declaration, columns, work, copied)
-            self._lap("merge")
-        report.inserted, report.updated = changes.inserted, changes.updated
-        report.deleted, report.unchanged = changes.deleted, changes.unchanged
-        self.checkpoint("applied")
-        self._step("verify")
-        try:
-            verify(connection, declaration, columns, work, extract.tallies)
-        except SyncError:
-            if not load:
-                apply.refuse_duplicates(connection, declaration)
-            raise
-        self._lap("verify")
-        self.checkpoint("verified")
-
-    def _step(self, name: str) -> None:
-        self.progress(Progress(self.declaration.table, name))
-
-    def _lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.report.seconds[name] = self.report.seconds.get(name, 0.0) + now - self._mark
-        self._mark = now
-
-    def _record(self) -> dict[str, Any]:
-        report = self.report
-        return {
-            "target": report.table,
-            "lake": report.lake,
-            "status": "success",
-            "mode": report.mode,
-            "reason": report.reason,
-            "snapshot_id": report.snapshot_id,
-            "partitions": len(report.partitions),
-            "files": report.files,
-            "bytes_read": report.bytes_read,
-            "rows_read": report.rows_read,
-            "inserted": report.inserted,
-            "updated": report.updated,
-            "deleted": report.deleted,
-            "seconds": {step: round(seconds, 3) for step, seconds in report.seconds.items()},
-            "started_at": self.started,
-        }
-
-    def _named(self, error: Exception) -> PenstockError:
-        """Return the error as one to show: Postgres's own words, with table and row, and no secret."""
-        if isinstance(error, PenstockError):
-            error.message = without_secret(error.message, self.connections.database_url)
-            return error
-        if isinstance(error, FileNotFoundError):
-            return SyncError(
-                f"{error} belongs to {self.declaration.lake} and is not in S3.",
-                hint="If the table was rewritten this moment, run the sync again; else the lake has lost a file.",
-            )
-        if not isinstance(error, psycopg.Error):
-            return SyncError(
-                f"{self.declaration.lake} cannot be read: {error}",
-                hint="Nothing was changed; run the sync again once S3 and Glue answer (locally: invoke up).",
-            )
-        from penstock.sync import apply
-
-        diagnosis = error.diag
-        if isinstance(error, psycopg.errors.UniqueViolation):
-            return apply.duplicate(self.declaration, str(diagnosis.message_detail or "").rstrip("."))
-        words = [
-            diagnosis.message_primary or " ".join(str(error).split()),
-            diagnosis.message_detail,
-            diagnosis.context,
-        ]
-        message = without_secret("; ".join(word for word in words if word), self.connections.database_url)
-        return SyncError(
-            f"{self.declaration.target}: {message}. Nothing was changed.",
-            hint="Run the sync again once the cause is mended: it starts from the last committed snapshot.",
-        )
-
-    def _record_failure(self, connection: Connection, error: PenstockError) -> None:
-        """Record the failed run in a transaction of its own; where even that fails, say so with the error."""
-        self.report = replace(self.report, inserted=0, updated=0, deleted=0)
-        record = self._record() | {"status": "failed", "error": error.message}
-        try:
-            if not connection.closed:
-                self._write_failure(connection, record)
-                return
-            quick = replace(self.limits, connect_seconds=min(5, self.limits.connect_seconds))
-            with connect(self.connections.database_url, quick) as anew:
-                self._write_failure(anew, record)
-        except (psycopg.Error, PenstockError):
-            error.add_note("The failure could not be recorded in Postgres either.")
-
-    def _write_failure(self, connection: Connection, record: dict[str, Any]) -> None:
-        with connection.transaction():
-            write_run(connection, self.declaration, record)

@@ -23,7 +23,8 @@ from penstock.lake.athena import Athena
 from penstock.landing.seed import SeedReport, landed_files, remove, seed
 from penstock.settings import PROJECT_ROOT
 from penstock.sync.declaration import declarations
-from penstock.sync.run import SyncReport, sync
+from penstock.sync.report import SyncReport
+from penstock.sync.run import sync
 from penstock.synthetic import forecast
 from penstock.transform import dbt
 from penstock.transform.dbt import Side

@@ -21,7 +21,8 @@ from penstock.lake.athena import Athena
 from penstock.lake.buckets import ensure_buckets
 from penstock.landing.tables import ensure_workgroup
 from penstock.sync.declaration import Declaration
-from penstock.sync.run import SyncReport, sync
+from penstock.sync.report import SyncReport
+from penstock.sync.run import sync
 
 pytestmark = pytest.mark.stack
 

@@ -14,7 +14,8 @@ from psycopg.rows import dict_row
 from penstock.connections import Connections
 from penstock.errors import ChecksumMismatchError, PlanError, SchemaDriftError, SyncError
 from penstock.sync.declaration import Declaration
-from penstock.sync.run import SyncReport, sync
+from penstock.sync.report import SyncReport
+from penstock.sync.run import sync
 
 pytestmark = pytest.mark.stack
 

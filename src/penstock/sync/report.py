@@ -1,0 +1,45 @@
+"""What a sync tells while it runs and when it has ended, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a table's sync is: `rows` of `total` copied; total 0 while it is not known or not counted."""
+
+    table: str
+    step: str
+    rows: int = 0
+    total: int = 0
+
+
+@dataclass
+class SyncReport:
+    """What one table's sync did. `seconds` by step: plan, copy, index or merge, verify, commit."""
+
+    table: str
+    lake: str
+    mode: str = "nothing"
+    reason: str = ""
+    snapshot_id: int | None = None
+    partitions: list[str] = field(default_factory=list)
+    files: int = 0
+    bytes_read: int = 0
+    rows_read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+
+
+Report = Callable[[Progress], None]
+Checkpoint = Callable[[str], None]
+
+
+def silent(_: Any) -> None: ...
