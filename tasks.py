@@ -6,6 +6,7 @@ Imports are inside the tasks: listing them must not wait for dbt, pyarrow or bot
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from invoke.exceptions import Exit
 if TYPE_CHECKING:
     from penstock.connections import Connections
     from penstock.settings import Settings
+
+# Invoke keeps Python from caching what it compiles: every task would compile the project again, a third of a second.
+sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
 TARGET = "Environment: local, dev or production (also PENSTOCK_TARGET)."
 
