@@ -46,6 +46,8 @@ class Limits:
     maintenance_work_mem: for index builds; 64 to 512 MB. Eight indexes on 1.25M rows took 5.6 to 7.4 s with 64 and with
         256 MB alike, 6.3 to 6.8 s with 512 MB; more rows want more of it, a small compute has less to give.
     work_mem: for the MERGE's hash join; less means more batches on disk.
+    keep_days: how long the records of runs are kept; 0 keeps all. A sync that finds something new every 5 minutes writes
+        26,000 records a table in 90 days, about 10 MB.
     """
 
     connect_seconds: float = 60
@@ -54,6 +56,7 @@ class Limits:
     statement_timeout: str = "2h"
     maintenance_work_mem: str = "256MB"
     work_mem: str = "64MB"
+    keep_days: float = 90
 
 
 def connect(

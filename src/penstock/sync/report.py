@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from penstock.errors import PenstockError
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -19,7 +21,10 @@ class Progress:
 
 @dataclass
 class SyncReport:
-    """What one table's sync did. `seconds` by step: plan, copy, index or merge, verify, commit."""
+    """What one table's sync did. `seconds` by step: plan, copy, index or merge, verify, commit.
+
+    `step` is where it is, or where it stopped: with `error` where the table's sync failed.
+    """
 
     table: str
     lake: str
@@ -36,6 +41,13 @@ class SyncReport:
     unchanged: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    step: str = ""
+    error: PenstockError | None = None
+
+    @property
+    def rows_written(self) -> int:
+        """Rows inserted, updated or deleted; of a failed run none were."""
+        return self.inserted + self.updated + self.deleted
 
 
 Report = Callable[[Progress], None]

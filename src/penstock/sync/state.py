@@ -2,7 +2,8 @@
 
 `penstock.sync_state` has one row a synced table: which snapshot of which lake table its rows are. It is written in
 the transaction that wrote the rows, so it is never ahead of them or behind. `penstock.sync_runs` has a row a run,
-failed ones included.
+failed ones included; `penstock.sync_attempts` a row a run that is at work; `penstock.sync_notices` a row a failing
+table of which somebody was told.
 """
 
 from __future__ import annotations
@@ -40,6 +41,29 @@ create table if not exists penstock.sync_runs (
     finished_at timestamptz not null default clock_timestamp()
 );
 create index if not exists sync_runs_target_idx on penstock.sync_runs (target, id);
+alter table penstock.sync_runs
+    add column if not exists unchanged bigint not null default 0,
+    add column if not exists step text,
+    add column if not exists hint text,
+    add column if not exists runs integer not null default 1;
+create table if not exists penstock.sync_attempts (
+    token uuid primary key,
+    target text not null,
+    lake text not null,
+    backend_pid integer not null default pg_backend_pid(),
+    backend_start timestamptz,
+    host text not null,
+    process integer not null,
+    started_at timestamptz not null
+);
+create index if not exists sync_attempts_target_idx on penstock.sync_attempts (target);
+create table if not exists penstock.sync_notices (
+    target text primary key,
+    error text not null,
+    since timestamptz not null,
+    told_at timestamptz not null,
+    failures integer not null default 1
+);
 create table if not exists penstock.sync_state (
     target text primary key,
     lake text not null,
@@ -113,7 +137,8 @@ def prepare(connection: Connection, declaration: Declaration) -> None:
     """Create what is missing of the state tables and the status table, once at a time; commits."""
     with connection.transaction():
         row = connection.execute(
-            "select to_regclass('penstock.sync_state') is not null, %s = '' or to_regclass(%s) is not null",
+            "select to_regclass('penstock.sync_state') is not null and to_regclass('penstock.sync_attempts') is not null,"
+            " %s = '' or to_regclass(%s) is not null",
             [declaration.status_table, f'"{declaration.schema}"."{declaration.status_table}"'],
         ).fetchone()
         if row == (True, True):

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -22,7 +23,7 @@ from penstock.sync.lake import LakeObjects, LakeTable, locate
 from penstock.sync.plan import Plan, plan, unchanged
 from penstock.sync.postgres import Limits, begin_limits, connect, lock
 from penstock.sync.report import Checkpoint, Progress, Report, SyncReport
-from penstock.sync.runs import write_run
+from penstock.sync.runs import begin_run, write_run
 from penstock.sync.state import Connection, SyncState, prepare, read_state, write_state
 
 
@@ -42,6 +43,7 @@ class TableSync:
         self.progress, self.checkpoint, self.limits = progress, checkpoint, limits
         self.report = SyncReport(declaration.target, declaration.lake)
         self.started = datetime.now(UTC)
+        self._token: UUID | None = None  # of its row in sync_attempts, once there is one
         self._mark = time.perf_counter()
 
     def run(self) -> SyncReport:
@@ -74,10 +76,11 @@ class TableSync:
             self.report.reason, self.report.snapshot_id = "the lake table is as it was", state.snapshot_id
             self._lap("plan")
             with connection.transaction():
-                write_run(connection, declaration, self._record())
+                self._write_run(connection, self._record())
             return
         while not self._attempt(connection, glue):
             continue
+        self.report.step = ""
         self._lap("commit")
         self.checkpoint("committed")
 
@@ -98,6 +101,8 @@ class TableSync:
             schema.check_drift(declaration, columns, read_state(connection, declaration))
             if schema.exists(connection, declaration):
                 schema.converge(connection, declaration, columns)
+            self._token = self._token or uuid4()
+            begin_run(connection, declaration, self._token, self.started)
         with connection.transaction():
             begin_limits(connection, self.limits)
             lock(connection, declaration, self.limits)
@@ -138,7 +143,7 @@ class TableSync:
             key=declaration.key,
             declaration=declaration.fingerprint,
         )
-        write_state(connection, declaration, now, write_run(connection, declaration, self._record()))
+        write_state(connection, declaration, now, self._write_run(connection, self._record()))
 
     def _apply(self, connection: Connection, columns: list[Column], work: Plan) -> None:
         from penstock.sync import apply
@@ -153,6 +158,7 @@ class TableSync:
         else:
             table = apply.stage(connection, columns)
         extract = Extract(self.connections, columns, work.reads)
+        self._step("copy")
 
         def copying() -> None:
             self.progress(Progress(declaration.table, "copy", extract.rows_read, work.rows))
@@ -189,6 +195,7 @@ class TableSync:
         self.checkpoint("verified")
 
     def _step(self, name: str) -> None:
+        self.report.step = name
         self.progress(Progress(self.declaration.table, name))
 
     def _lap(self, name: str) -> None:
@@ -212,14 +219,20 @@ class TableSync:
             "inserted": report.inserted,
             "updated": report.updated,
             "deleted": report.deleted,
+            "unchanged": report.unchanged,
             "seconds": {step: round(seconds, 3) for step, seconds in report.seconds.items()},
             "started_at": self.started,
         }
 
     def _record_failure(self, connection: Connection, error: PenstockError) -> None:
         """Record the failed run in a transaction of its own; where even that fails, say so with the error."""
-        self.report = replace(self.report, inserted=0, updated=0, deleted=0)
-        record = self._record() | {"status": "failed", "error": error.message}
+        self.report = replace(self.report, inserted=0, updated=0, deleted=0, unchanged=0, error=error)
+        record = self._record() | {
+            "status": "failed",
+            "error": error.message,
+            "hint": error.hint or None,
+            "step": self.report.step or None,
+        }
         try:
             if not connection.closed:
                 self._write_failure(connection, record)
@@ -232,4 +245,9 @@ class TableSync:
 
     def _write_failure(self, connection: Connection, record: dict[str, Any]) -> None:
         with connection.transaction():
-            write_run(connection, self.declaration, record)
+            self._write_run(connection, record)
+
+    def _write_run(self, connection: Connection, record: dict[str, Any]) -> int:
+        return write_run(
+            connection, self.declaration, record, token=self._token, keep_days=self.limits.keep_days
+        )
