@@ -20,6 +20,7 @@ columns, decimals wider than 18 digits (declare a narrower one; values are check
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -32,6 +33,8 @@ Kind = Literal[
 MAX_PRECISION = (
     18  # a scaled value then fits a 64-bit integer, which is what makes conversion and checksum cheap
 )
+
+NO_FIELD = 0  # Iceberg numbers its fields from 1
 
 _SPELLINGS: dict[str, Kind] = {
     "boolean": "bool",
@@ -108,17 +111,34 @@ class SqlType:
 
 @dataclass(frozen=True)
 class Column:
-    """One column on its way from the lake to Postgres."""
+    """One column on its way from the lake to Postgres.
+
+    `field_id` is the Iceberg field whose values it takes. A column with an `expression` has none (NO_FIELD): it is
+    computed from its `inputs`, which are lake columns.
+    """
 
     name: str
     field_id: int
     lake_type: str
     type: SqlType
     not_null: bool
+    in_key: bool = False
+    expression: str = ""
+    inputs: tuple[Column, ...] = ()
 
     @property
     def sql(self) -> str:
         return f"{self.type.sql} not null" if self.not_null else self.type.sql
+
+    def record(self) -> dict[str, Any]:
+        """What the state remembers of the column; `incomparable` and schema.check_drift compare with it."""
+        record = {
+            "name": self.name,
+            "field_id": self.field_id,
+            "type": self.type.sql,
+            "not_null": self.not_null,
+        }
+        return record | ({"expression": self.expression} if self.expression else {})
 
 
 def parse_declared(text: str) -> tuple[SqlType, bool]:
@@ -168,11 +188,31 @@ def _column(field: dict[str, Any], declared: str | None, in_key: bool, model: st
                 f"{where} is {lake_type}; a decimal of more than {MAX_PRECISION} digits is not synced.",
                 hint=f"Declare a narrower one in meta.sync.columns, e.g. decimal({MAX_PRECISION},{scale}).",
             )
-        return Column(name, field["id"], base, SqlType(kind, precision, scale), in_key)
+        return Column(name, field["id"], base, SqlType(kind, precision, scale), in_key, in_key)
     target, not_null = parse_declared(declared)
     if target.kind not in _ALLOWED[base] or (base == "decimal" and target.scale < scale):
         raise PlanError(f"{where} is {lake_type} in the lake and cannot be synced as {target.sql}.")
-    return Column(name, field["id"], base, target, in_key or not_null)
+    return Column(name, field["id"], base, target, in_key or not_null, in_key)
+
+
+def incomparable(
+    columns: Sequence[Column], before: Sequence[dict[str, Any]], had: Callable[[int], bool]
+) -> str:
+    """Return why rows that were synced as `before` (Column.record) can differ in files that did not change; "" if not.
+
+    `had` tells whether the snapshot committed then had a field of that id: one that is younger has no values in it.
+    """
+    known = {item["name"]: item for item in before}
+    for column in columns:
+        then = known.get(column.name)
+        if then is None:
+            if column.expression or had(column.field_id):
+                return f"column '{column.name}' was not synced before"
+        elif then["field_id"] != column.field_id or then.get("expression", "") != column.expression:
+            return f"column '{column.name}' now comes from elsewhere in the lake"
+        elif then["type"] != column.type.sql:
+            return f"column '{column.name}' is now {column.type.sql}"
+    return ""
 
 
 def quoted(name: str) -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import PlanError
-from penstock.sync.columns import parse_declared
+from penstock.sync.columns import Column, parse_declared, resolve
 
 _KEYS = {"table", "status_table", "key", "columns", "indexes"}
 _NAME = re.compile(r"^[a-z_][a-z0-9_$]{0,62}$")
@@ -50,6 +50,10 @@ class Declaration:
     status_table: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     indexes: tuple[Index, ...] = ()
+
+    def resolve(self, fields: list[dict[str, Any]]) -> list[Column]:
+        """Return the columns to sync of an Iceberg schema (its JSON fields); raises PlanError where it does not fit."""
+        return resolve(fields, self.columns, self.key, self.model)
 
     @property
     def target(self) -> str:

@@ -21,14 +21,14 @@ import pyarrow.parquet as pq
 
 from penstock.connections import Connections
 from penstock.errors import SyncError
-from penstock.sync.arrow import absent, field_id, names_of, promoted
+from penstock.sync.arrow import dictionary_names, names_of, values_of
 from penstock.sync.checksum import row_hashes, total
 from penstock.sync.columns import Column
 from penstock.sync.encode import encode
 from penstock.sync.lake import LakeFile, split
 from penstock.sync.partitions import Region
 from penstock.sync.plan import FileRead
-from penstock.sync.values import Array, convert
+from penstock.sync.values import Array
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
@@ -120,11 +120,7 @@ class Extract:
             source = self._open(files, read.file)
             metadata = pq.read_metadata(source)
             names = names_of(metadata.schema.to_arrow_schema(), self.columns, read.file.location)
-            text = [
-                names[column.field_id]
-                for column in self.columns
-                if column.type.kind == "text" and column.field_id in names
-            ]
+            text = dictionary_names(self.columns, names)
             with pq.ParquetFile(source, metadata=metadata, pre_buffer=True, read_dictionary=text) as file:
                 start = 0
                 for batch in file.iter_batches(BATCH_ROWS, columns=list(names.values())):
@@ -150,13 +146,7 @@ class Extract:
         rows = batch.num_rows
         if not rows:
             return
-        names = {field_id(field): i for i, field in enumerate(batch.schema)}
-        values = []
-        for column in self.columns:
-            at = names.get(column.field_id)
-            values.append(
-                convert(column, absent(column, rows) if at is None else promoted(column, batch.column(at)))
-            )
+        values = values_of(self.columns, batch)
         checksum = total(row_hashes(values))
         blocks = list(encode(values))
         with self._lock:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
-from penstock.sync.columns import Column
+from penstock.sync.columns import Column, incomparable
 from penstock.sync.declaration import Declaration
 from penstock.sync.lake import LakeFile, LakeTable
 from penstock.sync.partitions import Bounds, Region, bounds_of
@@ -110,14 +110,8 @@ def _everything(
         return "the lake table was dropped and made again"
     if not lake.knows(state.snapshot_id):
         return f"snapshot {state.snapshot_id} has expired"
-    before = {item["field_id"]: item for item in state.columns}
-    for column in columns:
-        known = before.get(column.field_id)
-        if known is None and any(item["id"] == column.field_id for item in lake.fields(state.snapshot_id)):
-            return f"column '{column.name}' was not synced before"
-        if known is not None and known["type"] != column.type.sql:
-            return f"column '{column.name}' is now {column.type.sql}"
-    return ""
+    fields = {item["id"] for item in lake.fields(state.snapshot_id)}
+    return incomparable(columns, state.columns, fields.__contains__)
 
 
 def _live(lake: LakeTable, columns: list[Column]) -> tuple[Bounds, list[LakeFile], list[LakeFile]]:
