@@ -1,15 +1,17 @@
 """How Penstock speaks to a person: tables, progress bars, errors, bytes and dollars. The only module that prints.
 
 Everything goes through one rich console on stderr for progress and notes, and one on stdout for results, so that
-`invoke query … > file` and `eval "$(invoke env)"` get results and nothing else.
+`invoke query … > file` and `eval "$(invoke env)"` get results and nothing else. What the output's encoding has no
+character for is written as its escape (\\u2026): an ASCII log is no reason to fail.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from penstock.errors import PenstockError
@@ -25,6 +27,7 @@ def out() -> Any:
     """Return the console for results (stdout)."""
     from rich.console import Console
 
+    _escaping(sys.stdout)
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
@@ -32,7 +35,14 @@ def err() -> Any:
     """Return the console for progress, notes and errors (stderr)."""
     from rich.console import Console
 
+    _escaping(sys.stderr)
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+
+
+def _escaping(stream: TextIO) -> None:
+    """Make the stream write escapes for what its encoding lacks, where it would raise UnicodeEncodeError."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
 
 
 def note(text: str) -> None:
@@ -41,13 +51,16 @@ def note(text: str) -> None:
 
 def line(text: str) -> None:
     """Print a line of results as it is, for another program to read."""
+    _escaping(sys.stdout)
     sys.stdout.write(f"{text}\n")
 
 
 def success(text: str) -> None:
     from rich.markup import escape
 
-    err().print(f"[green]✓[/green] {escape(text)}", soft_wrap=True)
+    console = err()
+    mark = "✓" if console.encoding.startswith("utf") else "ok"
+    console.print(f"[green]{mark}[/green] {escape(text)}", soft_wrap=True)
 
 
 def show_error(error: PenstockError) -> None:

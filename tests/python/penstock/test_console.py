@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from penstock import console
@@ -50,3 +54,39 @@ def test_progress_bar_label_is_no_markup(capsys: pytest.CaptureFixture[str]) -> 
         bar.finish()
 
     assert "check [/x].csv" in capsys.readouterr().err
+
+
+SPEAKER = """
+from penstock import console
+from penstock.errors import SyncError
+
+console.success("Zürich ✓ …")
+console.note("from → to")
+console.show_error(SyncError("wert 'ü' …", hint="näher"))
+console.show_table("Über …", ["käse"], [("日本",)])
+console.line("naïve")
+with console.progress_bar() as bar:
+    bar.start("größe", 2)
+    bar.advance()
+    bar.finish()
+"""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [("ascii", "ok Z\\xfcrich"), ("latin-1", "ok Zürich \\u2713"), ("utf-8", "✓ Zürich ✓ …")],
+)
+def test_an_output_that_lacks_characters_gets_their_escapes(encoding: str, mark: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SPEAKER],
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        encoding=encoding,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(mark)
+    assert "Traceback" not in done.stderr
+    for text in ("naïve", "日本"):
+        assert text.encode(encoding, "backslashreplace").decode(encoding) in done.stdout
