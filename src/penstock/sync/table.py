@@ -19,6 +19,7 @@ from penstock.sync import schema
 from penstock.sync.columns import Column, resolve
 from penstock.sync.declaration import Declaration
 from penstock.sync.failed import named
+from penstock.sync.glue import Glue
 from penstock.sync.lake import LakeObjects, LakeTable, locate
 from penstock.sync.plan import Plan, plan, unchanged
 from penstock.sync.postgres import Limits, begin_limits, connect, lock
@@ -47,22 +48,26 @@ class TableSync:
         self._mark = time.perf_counter()
 
     def run(self) -> SyncReport:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        glue = self.connections.client("glue")
+        glue = Glue(self.connections)
         with connect(self.connections.database_url, self.limits) as connection:
             try:
                 prepare(connection, self.declaration)
                 self._run(connection, glue)
             except SyncBusyError:
                 raise
-            except (PenstockError, psycopg.Error, FileNotFoundError, BotoCoreError, ClientError) as error:
-                told = named(error, self.declaration, self.connections.database_url)
+            except Exception as error:
+                if not _of_the_world(error):  # a fault of ours: recorded like any other, then shown as it is
+                    self._record_failure(connection, SyncError(f"{type(error).__name__}: {error}"))
+                    raise
+                told = named(
+                    error,
+                    self.declaration,
+                    self.connections.database_url,
+                    connection=connection,
+                    partitions=self.report.partitions,
+                )
                 self._record_failure(connection, told)
                 raise told from error
-            except Exception as error:  # a fault of ours: recorded like any other, then shown as it is
-                self._record_failure(connection, SyncError(f"{type(error).__name__}: {error}"))
-                raise
         return self.report
 
     def _run(self, connection: Connection, glue: Any) -> None:
@@ -251,3 +256,9 @@ class TableSync:
         return write_run(
             connection, self.declaration, record, token=self._token, keep_days=self.limits.keep_days
         )
+
+
+def _of_the_world(error: Exception) -> bool:
+    """Return whether the lake, Postgres or the declaration failed; botocore is known by name, for it is slow to import."""
+    known = isinstance(error, PenstockError | psycopg.Error | FileNotFoundError)
+    return known or any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__)

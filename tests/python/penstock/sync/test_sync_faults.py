@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from penstock.connections import Connections
 from penstock.errors import SyncBusyError, SyncError
 from penstock.sync.declaration import Declaration
+from penstock.sync.lake import locate
 from penstock.sync.postgres import Limits, connect
 from penstock.sync.run import sync
 
@@ -165,34 +166,27 @@ def test_sync_while_another_holds_the_table_says_who(
 
 
 def test_sync_that_waited_for_another_never_goes_back_to_an_older_snapshot(
-    lake: Connections, forecast: Any, declared: Declaration
+    lake: Connections, forecast: Any, declared: Declaration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It asked Glue before the other one committed something newer."""
     forecast.add(month(1.5), JANUARY)
     forecast.commit()
     locations = 0
-    glue = lake.client("glue")
 
-    class Glue:
-        exceptions = glue.exceptions
+    def slow(*asked: Any) -> str:
+        nonlocal locations
+        answer = locate(*asked)
+        locations += 1
+        if locations == 1:
+            forecast.add(
+                month(1.5).slice(0, 10).set_column(0, "restaurant_id", [list(range(-10, 0))]), JANUARY
+            )
+            forecast.commit()
+            sync(lake, [declared])
+        return answer
 
-        def get_table(self, **names: str) -> Any:
-            nonlocal locations
-            answer = glue.get_table(**names)
-            locations += 1
-            if locations == 1:
-                forecast.add(
-                    month(1.5).slice(0, 10).set_column(0, "restaurant_id", [list(range(-10, 0))]), JANUARY
-                )
-                forecast.commit()
-                sync(lake, [declared])
-            return answer
-
-    class Slow(Connections):
-        def client(self, service: str) -> Any:
-            return Glue() if service == "glue" else super().client(service)
-
-    (report,) = sync(Slow(**vars(lake)), [declared])
+    monkeypatch.setattr("penstock.sync.table.locate", slow)
+    (report,) = sync(lake, [declared])
     assert (report.mode, report.snapshot_id) == ("nothing", forecast.metadata["current-snapshot-id"])
     assert held(lake)[0] == ROWS + 10
 
