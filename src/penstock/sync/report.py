@@ -23,7 +23,8 @@ class Progress:
 class SyncReport:
     """What one table's sync did. `seconds` by step: plan, copy, index or merge, verify, commit.
 
-    `step` is where it is, or where it stopped: with `error` where the table's sync failed.
+    `step` is where it is, or where it stopped: with `error` where the table's sync failed. `schema_changes` are those made
+    of the table's shape.
     """
 
     table: str
@@ -42,12 +43,18 @@ class SyncReport:
     seconds: dict[str, float] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     step: str = ""
+    schema_changes: list[str] = field(default_factory=list)
     error: PenstockError | None = None
 
     @property
     def rows_written(self) -> int:
         """Rows inserted, updated or deleted; of a failed run none were."""
         return self.inserted + self.updated + self.deleted
+
+
+def counted(count: int, noun: str) -> str:
+    """Return "1 row", "2 rows", "1,250 rows"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 Report = Callable[[Progress], None]
