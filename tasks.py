@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
 TARGET = "Environment: local, dev or production (also PENSTOCK_TARGET)."
+BRANCH = "Database branch instead of the target's own; git: the checked out one's (also PENSTOCK_BRANCH)."
 
 
 def told(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,10 +50,10 @@ def told(body: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def _settings(target: str) -> Settings:
+def _settings(target: str, branch: str = "") -> Settings:
     from penstock.settings import load
 
-    return load(target)
+    return load(target, branch)
 
 
 def _debugging() -> bool:
@@ -74,11 +75,11 @@ def _number(flag: str, text: str, default: int = 0) -> int:
         raise SettingsError(f"{flag} {text} is no whole number.", hint=f"{flag} 1000, say.") from None
 
 
-def _connect(target: str) -> Connections:
+def _connect(target: str, branch: str = "") -> Connections:
     from penstock import console
     from penstock.connections import connect
 
-    return connect(_settings(target), console.note)
+    return connect(_settings(target, branch), console.note)
 
 
 # the local stack
@@ -111,13 +112,13 @@ def status(_: Context) -> None:
     stack.status(_settings("local"))
 
 
-@task(help={"target": TARGET})
+@task(help={"target": TARGET, "branch": BRANCH})
 @told
-def env(_: Context, target: str = "") -> None:
+def env(_: Context, target: str = "", branch: str = "") -> None:
     """Print the exports by which psql, the AWS CLI and anything else join in: eval "$(invoke env)"."""
     from penstock.commands import stack
 
-    stack.env(_connect(target))
+    stack.env(_connect(target, branch))
 
 
 @task(help={"yes": "Do not ask."})
@@ -166,14 +167,17 @@ def seed(
         "select": "dbt selection: a model, a folder, tag:…, +model, model+.",
         "full_refresh": "Rebuild incremental models from nothing.",
         "target": TARGET,
+        "branch": BRANCH,
     }
 )
 @told
-def build(_: Context, select: str = "", full_refresh: bool = False, target: str = "") -> None:
+def build(
+    _: Context, select: str = "", full_refresh: bool = False, target: str = "", branch: str = ""
+) -> None:
     """Build and test the models: the lake side on Athena, then, after a sync, the serving side in Postgres."""
     from penstock.commands import data
 
-    data.build(_connect(target), select=select, full_refresh=full_refresh)
+    data.build(_connect(target, branch), select=select, full_refresh=full_refresh)
 
 
 @task(
@@ -181,17 +185,18 @@ def build(_: Context, select: str = "", full_refresh: bool = False, target: str 
         "select": "Models to sync, comma-separated; all that declare meta.sync by default.",
         "full": "Read every partition again; only what differs is written.",
         "target": TARGET,
+        "branch": BRANCH,
     }
 )
 @told
-def sync_run(_: Context, select: str = "", full: bool = False, target: str = "") -> None:
+def sync_run(_: Context, select: str = "", full: bool = False, target: str = "", branch: str = "") -> None:
     """Make Postgres equal to the lake: read what changed since the last sync, apply and verify it.
 
     Rows, snapshot id and the run's record commit in one transaction a table; nothing changed costs one look-up.
     """
     from penstock.commands import sync as syncing
 
-    syncing.sync(_connect(target), select=select, full=full)
+    syncing.sync(_connect(target, branch), select=select, full=full)
 
 
 @task(help={"target": TARGET})
@@ -243,6 +248,71 @@ def demo(_: Context, rows: str = "") -> None:
     demonstration.run(_settings("local"), rows=_number("--rows", rows))
 
 
+# database branches
+
+BRANCH_NAME = "preview/pr-12, say; git: the one that the checked out git branch proposes."
+
+
+@task(
+    positional=["name"],
+    help={
+        "name": BRANCH_NAME,
+        "expires": "When it goes by itself: 36h, 7d or a time (2027-01-31T12:00:00Z).",
+        "target": TARGET,
+    },
+)
+@told
+def branch_create(_: Context, name: str, expires: str = "", target: str = "") -> None:
+    """Create a database branch from the target's own and wait until it can be used; one that is there is left as it is."""
+    from penstock.commands import branch
+
+    branch.create(_settings(target), name, expires=expires)
+
+
+@task(help={"target": TARGET})
+@told
+def branch_list(_: Context, target: str = "") -> None:
+    """Show the database branches with where they come from, when they expire, their size and host."""
+    from penstock.commands import branch
+
+    branch.list_branches(_settings(target))
+
+
+@task(positional=["name"], help={"name": BRANCH_NAME, "yes": "Do not ask.", "target": TARGET})
+@told
+def branch_reset(_: Context, name: str, yes: bool = False, target: str = "") -> None:
+    """Make a database branch what its parent is now, after asking. Sessions on it end."""
+    from penstock.commands import branch
+
+    branch.reset(_settings(target), name, yes=yes)
+
+
+@task(
+    positional=["name"],
+    help={
+        "name": BRANCH_NAME,
+        "expires": "Do not delete it now, but then: 36h, 7d, a time, or never.",
+        "yes": "Do not ask.",
+        "target": TARGET,
+    },
+)
+@told
+def branch_delete(_: Context, name: str, expires: str = "", yes: bool = False, target: str = "") -> None:
+    """Delete a database branch, after asking; or say when it is to go. Deleting one that is gone is no error."""
+    from penstock.commands import branch
+
+    branch.delete(_settings(target), name, expires=expires, yes=yes)
+
+
+@task(help={"yes": "Do not ask.", "target": TARGET})
+@told
+def branch_prune(_: Context, yes: bool = False, target: str = "") -> None:
+    """Delete the database branches whose time has come, after asking. Neon does so by itself; locally nobody does."""
+    from penstock.commands import branch
+
+    branch.prune(_settings(target), yes=yes)
+
+
 # quality
 
 
@@ -292,10 +362,11 @@ def bench_run(_: Context, file: str = "", rows: str = "1251250", rounds: str = "
     )
 
 
-def _collection(name: str, default: Any, **others: Any) -> Collection:
-    """Return the tasks of one subject: `invoke NAME` runs the default, `invoke NAME.OTHER` another."""
+def _collection(name: str, default: Any = None, **others: Any) -> Collection:
+    """Return the tasks of one subject: `invoke NAME` runs the default, if there is one, `invoke NAME.OTHER` another."""
     found = Collection(name)
-    found.add_task(default, "run", default=True)
+    if default is not None:
+        found.add_task(default, "run", default=True)
     for other, body in others.items():
         found.add_task(body, other)
     return found
@@ -305,6 +376,14 @@ namespace = Collection(
     *(up, down, status, env, reset),
     *(seed, build, freshness, query, docs, demo),
     *(check, test, reference),
+    _collection(
+        "branch",
+        create=branch_create,
+        list=branch_list,
+        reset=branch_reset,
+        delete=branch_delete,
+        prune=branch_prune,
+    ),
     _collection("sync", sync_run),
     _collection("bench", bench_run),
 )

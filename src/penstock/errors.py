@@ -2,13 +2,18 @@
 
     PenstockError
     ├── SettingsError            a setting or environment variable that cannot be used
+    │   └── CredentialsError     a secret is not where the settings say, or may not be read
+    ├── BranchError              a database branch that is not there, or cannot be created, reset or deleted
+    │   └── NeonError            Neon's API refused or did not answer; carries HTTP status, code and request id
     ├── StackError               the local stack: a part that does not start or answer
     ├── LandingError             seed: input or landed files
     │   └── BadInputError        the file breaks its source's declaration; nothing was uploaded
     ├── LakeError                Athena or Glue refused a statement; carries its code
     ├── BuildError               dbt ended with failures
+    ├── NotifyError              a channel did not take a message; a warning where a sync sends it
     └── SyncError                lake to Postgres
         ├── PlanError            the declaration or the table cannot be synced (named)
+        ├── ValueRefusedError    a value of the lake that its Postgres column cannot hold; column, value and key are named
         ├── SchemaDriftError     a column was lost, retyped or narrowed
         ├── SyncBusyError        another sync holds the table's lock
         └── ChecksumMismatchError  what was written is not what the lake holds; rolled back
@@ -31,6 +36,32 @@ class PenstockError(Exception):
 
 
 class SettingsError(PenstockError): ...
+
+
+class CredentialsError(SettingsError): ...
+
+
+class BranchError(PenstockError): ...
+
+
+class NeonError(BranchError):
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", request_id: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same request may succeed later: no answer (status 0), a busy project, a limit, a server's fault."""
+        return self.status in (0, 423, 429) or self.status >= 500
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether the request may have been carried out all the same."""
+        return self.status == 0 or (self.status >= 500 and self.status != 503)
 
 
 class StackError(PenstockError): ...
@@ -59,10 +90,21 @@ class LakeError(PenstockError):
 class BuildError(PenstockError): ...
 
 
+class NotifyError(PenstockError): ...
+
+
 class SyncError(PenstockError): ...
 
 
 class PlanError(SyncError): ...
+
+
+class ValueRefusedError(SyncError):
+    """`row` is its position in the batch that was converted; whoever has the batch adds the row's key."""
+
+    def __init__(self, message: str, *, row: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.row = row
 
 
 class SchemaDriftError(SyncError): ...

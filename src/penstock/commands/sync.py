@@ -24,6 +24,8 @@ def run_sync(connections: Connections, *, select: str = "", full: bool = False) 
     connections.postgres_url()
     manifest = target_path(Side.LAKE) / "manifest.json"
     chosen = declarations(manifest, [name for name in select.replace(",", " ").split() if name])
+    for declaration in chosen:
+        connections.environment.require_own_marts(declaration.lake_database, declaration.model)
     with console.progress_bar() as bar:
         shown: tuple[str, str] = ("", "")
         done = 0

@@ -117,14 +117,14 @@ def serving_selection(select: str) -> list[str]:
 
 def serving_obstacle(connections: Connections, root: Path = PROJECT_ROOT) -> str:
     """Return why the serving side cannot be built now; empty when it can."""
-    if not connections.database_url:
+    if not connections.has_postgres:
         return "no DATABASE_URL is set"
     wanted = synced_tables(
         json.loads((dbt.target_path(Side.LAKE, root) / "manifest.json").read_text(encoding="utf-8"))
     )
     import psycopg
 
-    with psycopg.connect(connections.database_url) as connection:
+    with psycopg.connect(connections.postgres_url()) as connection:
         missing = [
             table
             for table in wanted

@@ -110,7 +110,11 @@ def run(
         results.unlink(missing_ok=True)  # an old run's results must not be taken for this one's
         started = time.monotonic()
         code, output = _execute(
-            _command(connections, side, arguments, root, folder), _environ(connections), root, on_line, lock
+            _command(connections, side, arguments, root, folder),
+            _environ(connections, side),
+            root,
+            on_line,
+            lock,
         )
         seconds = time.monotonic() - started
         found = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
@@ -142,9 +146,13 @@ def _command(
     ]
 
 
-def _environ(connections: Connections) -> dict[str, str]:
-    """Return this process's environment and all that profiles.yml and the sources' yml ask for."""
+def _environ(connections: Connections, side: Side) -> dict[str, str]:
+    """Return this process's environment and all that profiles.yml and the sources' yml ask for.
+
+    The lake's side gets no database URL: it has no use for it, and asking for one may mean a call to Neon or a secret's store.
+    """
     environment = connections.environment
+    serves = side is Side.NEON
     names = {
         "PENSTOCK_MARTS_DATABASE": environment.marts_database,
         "PENSTOCK_WORKGROUP": environment.workgroup,
@@ -159,9 +167,9 @@ def _environ(connections: Connections) -> dict[str, str]:
     ignored = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} if connections.access_key else set()
     return {
         **{name: value for name, value in os.environ.items() if name not in ignored},
-        **connections.exports(),
+        **connections.exports(postgres=serves),
         **names,
-        **postgres_variables(connections.database_url),
+        **postgres_variables(connections.postgres_url() if serves and connections.has_postgres else ""),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "PYTHONUNBUFFERED": "1",
     }
