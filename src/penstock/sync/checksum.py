@@ -3,23 +3,25 @@
 A row's hash chains Postgres's own extended hash functions (lookup3, the ones hash partitioning rests on, hence
 stable), each column's value hashed with the hash so far as the seed; a set's checksum is the exact sum of its rows'
 hashes. Nulls are told from values by a bitmap that opens the chain. Here the same functions run over numpy columns;
-`row_hash_sql` is the other half. A changed, missing, added or doubled row goes unseen with a probability of about one
-in four thousand million.
+`row_hash_sql` is the other half. Arrays, vectors and bytea are hashed by the SHA-256 of their bytes, jsonb by its text.
+A changed, missing, added or doubled row goes unseen with a probability of about one in four thousand million.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
 
 from penstock.sync.columns import Column, quoted
-from penstock.sync.values import Array, Values
+from penstock.sync.values import Array, Values, digits, worded
 
 _START = 0x9E3779B9 + 3923095
 # The first seed ("penstock" in ASCII). Not 0, which Postgres treats apart and to which a leading zero value could return.
 _SEED = 0x70656E73746F636B
 _BITMAP_WIDTH = 31
+_FEW = 6  # base-10000 digits in a block of 12 bytes
 _PADDED = 16 << 20  # bytes of padded words hashed at a time
 
 
@@ -94,16 +96,19 @@ def total(hashes: Array) -> int:
 def _add(state: _State, value: Values) -> None:
     kind = value.column.type.kind
     data = value.data
-    if kind in ("int4", "date"):
+    if value.column.type.worded or kind == "vector":
+        hashed = _hashed_words(value)
+        _add_folded(state, _word_hashes(hashed)[hashed.data])
+    elif kind in ("int4", "date"):
         _add_word(state, data.view(np.uint32))
     elif kind == "bool":
         _add_word(state, data.astype(np.uint32))
-    elif kind in ("int8", "timestamp", "timestamptz"):
+    elif kind in ("int8", "time", "timestamp", "timestamptz"):
         _add_folded(state, data)
-    elif kind == "text":
-        _add_folded(state, _word_hashes(value)[data])
     elif kind == "numeric":
         _add_numeric(state, value)
+    elif kind == "uuid":
+        _add_bytes(state, data, np.full(len(data), 16))
     else:
         _add_float(state, data.astype(np.float64))
 
@@ -121,6 +126,27 @@ def _add_folded(state: _State, data: Array) -> None:
     _add_word(state, low ^ np.where(data >= 0, high, ~high))
 
 
+def _hashed_words(value: Values) -> Values:
+    """Return the words that Postgres hashes for the column (`_TEXTS`); a null's is ""."""
+    kind = value.column.type
+    if kind.kind == "text" and not kind.array:
+        return value
+    if kind.kind == "vector":
+        floats = np.empty((len(value.data), kind.length + 1), ">u4")
+        floats[:, 0] = kind.length << 16
+        floats[:, 1:] = value.data.astype(">f4").view(">u4")
+        digests = [sha256(row).hexdigest().encode() for row in memoryview(floats.view(np.uint8))]
+        return worded(value.column, digests, value.nulls)
+    used, places = np.unique(value.data, return_inverse=True)
+    some = [value.words[i] for i in used]
+    plain = kind.kind == "jsonb"  # its text follows a version byte
+    found = [word[1:] if plain else sha256(word).hexdigest().encode() for word in some]
+    if value.nulls is not None and value.nulls.any():
+        found[places[int(value.nulls.argmax())]] = b""
+    lengths = np.fromiter((len(word) for word in found), np.int32, len(found))
+    return Values(value.column, places, value.nulls, found, lengths)
+
+
 def _word_hashes(value: Values) -> Array:
     """hashtextextended(word, 0) of each distinct word. Words of like length go together, so that padding stays small."""
     assert value.lengths is not None
@@ -132,14 +158,17 @@ def _word_hashes(value: Values) -> Array:
         for start in range(0, len(members), at_once):
             some = members[start : start + at_once]
             words = np.array([value.words[i] for i in some], dtype=f"S{12 * size}")
-            hashes[some] = _hashes_of(words, value.lengths[some])
+            lengths = value.lengths[some]
+            begin = lengths.astype(np.uint32) + np.uint32(_START & 0xFFFFFFFF)
+            b, c = _blocks(
+                words.view("<u4").reshape(len(words), -1), lengths, begin.copy(), begin.copy(), begin
+            )
+            hashes[some] = ((b.astype(np.uint64) << np.uint64(32)) | c).view(np.int64)
     return hashes
 
 
-def _hashes_of(padded: Array, lengths: Array) -> Array:
-    words = padded.view("<u4").reshape(len(padded), padded.dtype.itemsize // 4)
-    start = lengths.astype(np.uint32) + np.uint32(_START & 0xFFFFFFFF)
-    a, b, c = start.copy(), start.copy(), start.copy()
+def _blocks(words: Array, lengths: Array, a: Array, b: Array, c: Array) -> tuple[Array, Array]:
+    """Return lookup3's b and c after bytes of these lengths, padded with zeros to whole blocks of three words."""
     whole = lengths // 12
     for block in range(words.shape[1] // 3):
         one, two, three = (words[:, 3 * block + i] for i in range(3))
@@ -153,43 +182,47 @@ def _hashes_of(padded: Array, lengths: Array) -> Array:
         b[last] += two[last]
         c[last] += three[last] << np.uint32(8)
     _final(a, b, c)
-    hashes: Array = ((b.astype(np.uint64) << np.uint64(32)) | c).view(np.int64)
-    return hashes
+    return b, c
 
 
-def digits(value: Values) -> tuple[list[Array], int]:
-    """Return a decimal's base-10000 digits, most significant first, and how many stand before the point."""
-    scale, precision = value.column.type.scale, value.column.type.precision
-    before, after = -(-(precision - scale) // 4), -(-scale // 4)
-    magnitude = np.abs(value.data)
-    whole = magnitude // 10**scale if scale else magnitude
-    part = (magnitude - whole * 10**scale) if scale else None
-    found: list[Array] = []
-    for number, places, pad in ((whole, before, 0), (part, after, 4 * after - scale)):
-        if number is None:
-            continue
-        group: list[Array] = []
-        if pad:  # only the last digit is padded; multiplying the whole could overflow
-            cut = 10 ** (4 - pad)
-            rest = number // cut
-            group.append((number - rest * cut) * 10**pad)
-            number = rest
-        while len(group) < places:
-            rest = number // 10_000
-            group.append(number - rest * 10_000)
-            number = rest
-        found += group[::-1]
-    return found, before
+def _add_bytes(state: _State, data: Array, lengths: Array) -> None:
+    """hash_any_extended of rows of bytes (unsigned, zero past each row's length), seeded with the hash so far."""
+    width = -(-(data.shape[1] + 1) // 12) * 12  # a row that fills its blocks ends with an empty one
+    padded = np.zeros((len(data), width), np.uint8)
+    padded[:, : data.shape[1]] = data
+    state.high, state.low = _blocks(padded.view("<u4"), lengths, *state.open(lengths))
 
 
 def _add_numeric(state: _State, value: Values) -> None:
     """hash_numeric_extended: the digits without leading and trailing zeros as 16-bit words, the weight folded in after."""
     places, before = digits(value)
     first, last = _span(places)
-    low, high = _packed(places, first)
     zero: Array = last < 0
     length = np.where(zero, 0, 2 * (last - first + 1))
     previous = (state.high.astype(np.uint64) << np.uint64(32)) | state.low
+    if len(places) > _FEW:
+        _add_bytes(state, _shifted(places, first), length)
+    else:
+        _add_few(state, places, first, length)
+    weight = (before - 1 - first).view(np.uint64)
+    state.low ^= weight.astype(np.uint32)
+    state.high ^= (weight >> np.uint64(32)).astype(np.uint32)
+    if zero.any():  # Postgres returns the seed less one
+        minus = (previous - np.uint64(1))[zero]
+        state.low[zero] = minus.astype(np.uint32)
+        state.high[zero] = (minus >> np.uint64(32)).astype(np.uint32)
+
+
+def _shifted(places: list[Array], first: Array) -> Array:
+    """Return the digits from the first on as rows of little-endian 16-bit words, in bytes."""
+    matrix = np.stack([*places, np.zeros_like(places[0])], axis=1).astype("<u2")
+    columns = np.minimum(first[:, None] + np.arange(len(places)), len(places))
+    return np.ascontiguousarray(np.take_along_axis(matrix, columns, axis=1)).view(np.uint8)
+
+
+def _add_few(state: _State, places: list[Array], first: Array, length: Array) -> None:
+    """The digits' hash where they fill no more than one block: no matrix is needed."""
+    low, high = _packed(places, first)
     a, b, c = state.open(length)
     a += low.astype(np.uint32)
     b += (low >> np.uint64(32)).astype(np.uint32)
@@ -202,13 +235,6 @@ def _add_numeric(state: _State, value: Values) -> None:
             _mix(x, y, z)
             a[full], b[full], c[full] = x, y, z
     state.close(a, b, c)
-    weight = (before - 1 - first).view(np.uint64)
-    state.low ^= weight.astype(np.uint32)
-    state.high ^= (weight >> np.uint64(32)).astype(np.uint32)
-    if zero.any():  # Postgres returns the seed less one
-        minus = (previous - np.uint64(1))[zero]
-        state.low[zero] = minus.astype(np.uint32)
-        state.high[zero] = (minus >> np.uint64(32)).astype(np.uint32)
 
 
 def _span(places: list[Array]) -> tuple[Array, Array]:
@@ -258,17 +284,27 @@ _LINKS = {
     "numeric": "hash_numeric_extended({v}, {h})",
     "float4": "hashfloat8extended({v}::float8, {h})",
     "float8": "hashfloat8extended({v}, {h})",
-    "text": 'hashint8extended(hashtextextended({v} collate "C", 0), {h})',
     "date": "hashint4extended({v} - date '2000-01-01', {h})",
+    "time": "time_hash_extended({v}, {h})",
     "timestamp": "timestamp_hash_extended({v}, {h})",
     "timestamptz": "timestamp_hash_extended({v} at time zone 'UTC', {h})",
+    "uuid": "uuid_hash_extended({v}, {h})",
+}
+_WORD = 'hashint8extended(hashtextextended({v} collate "C", 0), {h})'
+_TEXTS = {
+    "text": "{v}",
+    "jsonb": "{v}::text",
+    "bytea": "encode(sha256({v}), 'hex')",
+    "vector": "encode(sha256(vector_send({v})), 'hex')",
+    "array": "encode(sha256(array_send({v})), 'hex')",
 }
 _NULLS = {
     "bool": "false",
-    "text": "''",
     "date": "date '2000-01-01'",
+    "time": "time '00:00'",
     "timestamp": "timestamp '2000-01-01'",
     "timestamptz": "timestamptz '2000-01-01 00:00:00+00'",
+    "uuid": "uuid '00000000-0000-0000-0000-000000000000'",
 }
 
 
@@ -283,8 +319,10 @@ def row_hash_sql(columns: Sequence[Column], alias: str) -> str:
         ]
         chain = f"hashint4extended({' | '.join(bits)}, {chain})"
     for column in columns:
-        kind = column.type.kind
-        name = f"{alias}.{quoted(column.name)}"
-        value = name if column.not_null else f"coalesce({name}, {_NULLS.get(kind, '0')})"
-        chain = _LINKS[kind].format(v=value, h=chain)
+        kind = "array" if column.type.array else column.type.kind
+        value, null = f"{alias}.{quoted(column.name)}", _NULLS.get(kind, "0")
+        if kind in _TEXTS:
+            value, null = _TEXTS[kind].format(v=value), "''"
+        value = value if column.not_null else f"coalesce({value}, {null})"
+        chain = _LINKS.get(kind, _WORD).format(v=value, h=chain)
     return chain

@@ -1,39 +1,57 @@
 """Which Postgres column a lake column becomes: the default type map, declared types, and what cannot be said without loss.
 
-| lake                  | Postgres by default | may be declared as                          |
-|-----------------------|---------------------|---------------------------------------------|
-| boolean               | boolean             |                                             |
-| int                   | integer             | bigint, decimal(p,s)                        |
-| long                  | bigint              | decimal(p,s)                                |
-| float                 | real                | double precision, decimal(p,s)              |
-| double                | double precision    | decimal(p,s), rounded half away from zero   |
-| decimal(p,s)          | numeric(p,s)        | decimal(q,t) with t >= s                    |
-| string                | text                | varchar(n)                                  |
-| date                  | date                |                                             |
-| timestamp             | timestamp           |                                             |
-| timestamptz           | timestamptz         |                                             |
+| lake                  | Postgres by default | may be declared as                                        |
+|-----------------------|---------------------|-----------------------------------------------------------|
+| boolean               | boolean             |                                                           |
+| int                   | integer             | bigint, decimal(p,s)                                      |
+| long                  | bigint              | decimal(p,s)                                              |
+| float                 | real                | double precision, decimal(p,s)                            |
+| double                | double precision    | decimal(p,s), rounded half away from zero                 |
+| decimal(p,s)          | numeric(p,s)        | decimal(q,t) with t >= s                                  |
+| string                | text                | varchar(n), jsonb (the text is JSON)                      |
+| date                  | date                |                                                           |
+| time                  | time                |                                                           |
+| timestamp, timestamptz| the same            | timestamp(n), timestamptz(n): rounded half away from zero |
+| uuid                  | uuid                |                                                           |
+| binary, fixed(n)      | bytea               |                                                           |
+| list of one of these  | an array of it      | an array of what it may be; vector(n) of floats; jsonb    |
+| struct, map, list of those | jsonb          |                                                           |
 
-`not null` may follow a declared type; key columns are always not null. Refused by name: nested, binary and uuid
-columns, decimals wider than 18 digits (declare a narrower one; values are checked), and any other pair.
+`not null` may follow a declared type; key columns are always not null. Refused by name: any other pair, and a key
+of arrays, jsonb or vectors.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from penstock.errors import PlanError
 
 Kind = Literal[
-    "bool", "int4", "int8", "numeric", "float4", "float8", "text", "date", "timestamp", "timestamptz"
+    "bool",
+    "int4",
+    "int8",
+    "numeric",
+    "float4",
+    "float8",
+    "text",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "bytea",
+    "jsonb",
+    "vector",
 ]
 
-MAX_PRECISION = (
-    18  # a scaled value then fits a 64-bit integer, which is what makes conversion and checksum cheap
-)
-
+# Digits whose scaled value fits a 64-bit integer, which makes conversion and checksum cheap; wider ones are carried in 128.
+NARROW = 18
+MAX_PRECISION = 38  # Iceberg's
+MAX_DIMENSIONS = 16_000  # pgvector's
 NO_FIELD = 0  # Iceberg numbers its fields from 1
 
 _SPELLINGS: dict[str, Kind] = {
@@ -54,6 +72,12 @@ _SPELLINGS: dict[str, Kind] = {
     "timestamp without time zone": "timestamp",
     "timestamptz": "timestamptz",
     "timestamp with time zone": "timestamptz",
+    "time": "time",
+    "time without time zone": "time",
+    "uuid": "uuid",
+    "bytea": "bytea",
+    "jsonb": "jsonb",
+    "vector": "vector",
 }
 _SQL: dict[Kind, str] = {
     "bool": "boolean",
@@ -62,8 +86,12 @@ _SQL: dict[Kind, str] = {
     "float4": "real",
     "float8": "double precision",
     "date": "date",
+    "time": "time without time zone",
     "timestamp": "timestamp without time zone",
     "timestamptz": "timestamp with time zone",
+    "uuid": "uuid",
+    "bytea": "bytea",
+    "jsonb": "jsonb",
 }
 _ALLOWED: dict[str, tuple[Kind, ...]] = {  # lake type -> kinds, the default first
     "boolean": ("bool",),
@@ -72,40 +100,77 @@ _ALLOWED: dict[str, tuple[Kind, ...]] = {  # lake type -> kinds, the default fir
     "float": ("float4", "float8", "numeric"),
     "double": ("float8", "numeric"),
     "decimal": ("numeric",),
-    "string": ("text",),
+    "string": ("text", "jsonb"),
     "date": ("date",),
+    "time": ("time",),
     "timestamp": ("timestamp",),
     "timestamptz": ("timestamptz",),
+    "uuid": ("uuid",),
+    "binary": ("bytea",),
+    "fixed": ("bytea",),
 }
+_UNKEYED = ("jsonb", "vector")
 _DECLARED = re.compile(
-    r"^\s*(?P<base>[a-z][a-z ]*?)\s*(\(\s*(?P<first>\d+)\s*(,\s*(?P<second>\d+)\s*)?\))?(?P<not_null>\s+not\s+null)?\s*$"
+    r"^\s*(?P<base>[a-z][a-z ]*?)\s*(\(\s*(?P<first>\d+)\s*(,\s*(?P<second>\d+)\s*)?\))?"
+    r"(?P<zone>\s+with(out)?\s+time\s+zone)?\s*(?P<array>\[\s*\])?(?P<not_null>\s+not\s+null)?\s*$"
 )
 
 
 @dataclass(frozen=True)
 class SqlType:
-    """A Postgres type that the sync can write. `precision` 0: no bound; `length` 0: text without one."""
+    """A Postgres type that the sync can write, or an `array` of it.
+
+    `precision` 0: no bound (a timestamp: microseconds). `length`: of a varchar, 0 for text; the dimensions of a vector.
+    """
 
     kind: Kind
     precision: int = 0
     scale: int = 0
     length: int = 0
+    array: bool = False
 
     @property
     def sql(self) -> str:
         """The type as Postgres's format_type() spells it."""
+        return self.element._sql + ("[]" if self.array else "")
+
+    @property
+    def _sql(self) -> str:
         if self.kind == "numeric":
             return f"numeric({self.precision},{self.scale})"
         if self.kind == "text":
             return f"character varying({self.length})" if self.length else "text"
+        if self.kind == "vector":
+            return f"vector({self.length})"
+        if self.precision:
+            return _SQL[self.kind].replace("timestamp", f"timestamp({self.precision})")
         return _SQL[self.kind]
+
+    @property
+    def element(self) -> SqlType:
+        """The type of an array's elements; the type itself where it is no array."""
+        return replace(self, array=False)
+
+    @property
+    def worded(self) -> bool:
+        """Whether values are bytes of any length: text, jsonb, bytea and arrays."""
+        return self.array or self.kind in ("text", "jsonb", "bytea")
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is a decimal that does not fit a 64-bit integer."""
+        return self.kind == "numeric" and not self.array and self.precision > NARROW
 
     def widens(self, older: SqlType) -> bool:
         """Whether every value of `older` is a value of this type, unchanged."""
+        if self.array != older.array:
+            return False
         if self.kind == older.kind == "text":
             return not self.length or 0 < older.length <= self.length
         if self.kind == older.kind == "numeric":
             return self.scale == older.scale and self.precision >= older.precision
+        if self.kind == older.kind and self.kind in ("timestamp", "timestamptz"):
+            return not self.precision or 0 < older.precision <= self.precision
         return (older.kind, self.kind) in {("int4", "int8"), ("float4", "float8")}
 
 
@@ -113,6 +178,7 @@ class SqlType:
 class Column:
     """One column on its way from the lake to Postgres.
 
+    `lake_type` is its Iceberg type's name; `nested` the JSON of a list, struct or map.
     `field_id` is the Iceberg field whose values it takes. A column with an `expression` has none (NO_FIELD): it is
     computed from its `inputs`, which are lake columns.
     """
@@ -125,6 +191,7 @@ class Column:
     in_key: bool = False
     expression: str = ""
     inputs: tuple[Column, ...] = ()
+    nested: Any = field(default=None, compare=False)
 
     @property
     def sql(self) -> str:
@@ -144,55 +211,99 @@ class Column:
 def parse_declared(text: str) -> tuple[SqlType, bool]:
     """Return a declared type and whether it is `not null`; raises ValueError for a type the sync cannot write."""
     found = _DECLARED.match(text.lower())
-    kind = _SPELLINGS.get(" ".join(found["base"].split())) if found else None
+    kind = _SPELLINGS.get(" ".join(f"{found['base']}{found['zone'] or ''}".split())) if found else None
     if found is None or kind is None:
         raise ValueError(f"'{text}' is no type the sync can write")
     first, second = int(found["first"] or 0), int(found["second"] or 0)
-    not_null = found["not_null"] is not None
+    not_null, array = found["not_null"] is not None, found["array"] is not None
     if kind == "numeric":
         if not 0 < first <= MAX_PRECISION or second > first:
             raise ValueError(f"'{text}' needs a precision from 1 to {MAX_PRECISION} and a scale no larger")
-        return SqlType(kind, precision=first, scale=second), not_null
-    if found["second"] or (first and kind != "text"):
+        return SqlType(kind, precision=first, scale=second, array=array), not_null
+    if kind == "vector" and (array or not 0 < first <= MAX_DIMENSIONS):
+        raise ValueError(f"'{text}' needs its dimensions, 1 to {MAX_DIMENSIONS}, as in vector(384)")
+    if kind in ("timestamp", "timestamptz") and found["first"]:
+        if not 1 <= first <= 6:
+            raise ValueError(f"'{text}' needs 1 to 6 digits of a second")
+        return SqlType(kind, precision=first % 6, array=array), not_null  # 6 is what it holds anyway
+    if found["second"] or (first and kind not in ("text", "vector")) or (array and kind == "jsonb"):
         raise ValueError(f"'{text}' is no type the sync can write")
-    return SqlType(kind, length=first), not_null
+    return SqlType(kind, length=first, array=array), not_null
 
 
 def resolve(
     fields: list[dict[str, Any]], declared: dict[str, str], key: tuple[str, ...], model: str
 ) -> list[Column]:
     """Return the columns of an Iceberg schema (its JSON fields) in order, with declared types where given."""
-    known = {field["name"] for field in fields}
+    known = {item["name"] for item in fields}
     for name in (*key, *declared):
         if name not in known:
             raise PlanError(f"{model}: meta.sync names column '{name}', which the lake table does not have.")
-    return [_column(field, declared.get(field["name"]), field["name"] in key, model) for field in fields]
+    return [lake_column(item, declared.get(item["name"]), item["name"] in key, model) for item in fields]
 
 
-def _column(field: dict[str, Any], declared: str | None, in_key: bool, model: str) -> Column:
-    name, lake_type = field["name"], field["type"]
+def lake_column(
+    item: dict[str, Any], declared: str | None, in_key: bool, model: str, name: str = ""
+) -> Column:
+    """Return the column that an Iceberg field becomes under a `name`, its own unless given; raises PlanError."""
+    name = name or item["name"]
     where = f"{model}: column '{name}'"
-    if "initial-default" in field:
+    if "initial-default" in item:
         raise PlanError(f"{where} has an Iceberg default value, which the sync does not read.")
-    if not isinstance(lake_type, str):
+    default = default_type(item["type"], where)
+    wanted, not_null = parse_declared(declared) if declared else (default, False)
+    if wanted != default and not _allowed(item["type"], wanted):
         raise PlanError(
-            f"{where} is a {lake_type.get('type', 'nested type')}; nested columns are not synced."
+            f"{where} is {_shown(item['type'])} in the lake and cannot be synced as {wanted.sql}."
         )
+    if in_key and (wanted.array or wanted.kind in _UNKEYED):
+        raise PlanError(f"{where} is {wanted.sql}, which cannot be part of a key.")
+    nested = item["type"] if isinstance(item["type"], dict) else None
+    base = nested["type"] if nested else _lake(item["type"])[0]
+    return Column(name, item["id"], base, wanted, in_key or not_null, in_key, nested=nested)
+
+
+def default_type(lake_type: Any, where: str) -> SqlType:
+    """Return the type that an Iceberg type (JSON) becomes unless another is declared; raises PlanError."""
+    if isinstance(lake_type, dict):
+        element = lake_type.get("element")
+        if lake_type["type"] == "list" and isinstance(element, str):
+            return replace(default_type(element, where), array=True)
+        for part in _parts(lake_type):
+            default_type(part, where)
+        return SqlType("jsonb")
     base, precision, scale = _lake(lake_type)
     if base not in _ALLOWED:
         raise PlanError(f"{where} is of lake type {lake_type}, which the sync does not write.")
-    if declared is None:
-        kind = _ALLOWED[base][0]
-        if precision > MAX_PRECISION:
-            raise PlanError(
-                f"{where} is {lake_type}; a decimal of more than {MAX_PRECISION} digits is not synced.",
-                hint=f"Declare a narrower one in meta.sync.columns, e.g. decimal({MAX_PRECISION},{scale}).",
-            )
-        return Column(name, field["id"], base, SqlType(kind, precision, scale), in_key, in_key)
-    target, not_null = parse_declared(declared)
-    if target.kind not in _ALLOWED[base] or (base == "decimal" and target.scale < scale):
-        raise PlanError(f"{where} is {lake_type} in the lake and cannot be synced as {target.sql}.")
-    return Column(name, field["id"], base, target, in_key or not_null, in_key)
+    return SqlType(_ALLOWED[base][0], precision, scale)
+
+
+def _allowed(lake_type: Any, wanted: SqlType) -> bool:
+    if isinstance(lake_type, dict):
+        if wanted.kind == "jsonb":
+            return True
+        element = lake_type.get("element")
+        if not isinstance(element, str):
+            return False
+        if wanted.kind == "vector":
+            return element in ("float", "double")
+        return wanted.array and _allowed(element, wanted.element)
+    base, _, scale = _lake(lake_type)
+    return (
+        not wanted.array
+        and wanted.kind in _ALLOWED[base]
+        and not (base == "decimal" and wanted.scale < scale)
+    )
+
+
+def _parts(lake_type: dict[str, Any]) -> list[Any]:
+    if lake_type["type"] == "struct":
+        return [item["type"] for item in lake_type["fields"]]
+    return [lake_type[name] for name in ("element", "key", "value") if name in lake_type]
+
+
+def _shown(lake_type: Any) -> str:
+    return str(lake_type["type"]) if isinstance(lake_type, dict) else str(lake_type)
 
 
 def incomparable(
@@ -222,7 +333,9 @@ def quoted(name: str) -> str:
 
 def _lake(lake_type: str) -> tuple[str, int, int]:
     found = re.match(r"^decimal\((\d+),\s*(\d+)\)$", lake_type)
-    return ("decimal", int(found[1]), int(found[2])) if found else (lake_type, 0, 0)
+    if found:
+        return "decimal", int(found[1]), int(found[2])
+    return re.sub(r"^fixed\[\d+\]$", "fixed", lake_type), 0, 0
 
 
 assert set(_SPELLINGS.values()) == set(get_args(Kind))

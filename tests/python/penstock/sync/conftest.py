@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from penstock.connections import Connections
+from penstock.sync.checksum import row_hash_sql
+from penstock.sync.columns import quoted
 from penstock.sync.declaration import Declaration, Index
+from penstock.sync.encode import SIGNATURE, TRAILER, encode
+from penstock.sync.values import Values
 
 BUCKET = "penstock-sync-tests"
 
@@ -374,9 +378,7 @@ def forecast(lake: Connections, database: str) -> LakeWriter:
     return LakeWriter(lake, database, "fct_forecast")
 
 
-@pytest.fixture
-def declared(database: str) -> Declaration:
-    """The forecast mart's declaration, as the spec has it."""
+def _declaration(database: str) -> Declaration:
     return Declaration(
         model="fct_forecast",
         lake_database=database,
@@ -403,5 +405,42 @@ def declared(database: str) -> Declaration:
 
 
 @pytest.fixture
+def declared(database: str) -> Declaration:
+    """The forecast mart's declaration, as the spec has it."""
+    return _declaration(database)
+
+
+@pytest.fixture(scope="session")
+def forecast_declaration() -> Callable[[str], Declaration]:
+    """Returns the forecast mart's declaration for a lake database."""
+    return _declaration
+
+
+@pytest.fixture(scope="session")
+def lake_writer_class() -> type[LakeWriter]:
+    return LakeWriter
+
+
+@pytest.fixture
 def lake_writer() -> type[LakeWriter]:
     return LakeWriter
+
+
+@pytest.fixture(scope="session")
+def copied() -> Callable[[psycopg.Connection[Any], list[Values]], tuple[int, int]]:
+    """Copies values into a temporary table `t`; returns its rows and the checksum that Postgres computes."""
+
+    def copy(connection: psycopg.Connection[Any], values: list[Values]) -> tuple[int, int]:
+        columns = [value.column for value in values]
+        connection.execute("drop table if exists t")
+        lines = ", ".join(f"{quoted(column.name)} {column.sql}" for column in columns)
+        connection.execute(f"create temporary table t ({lines})".encode())
+        with connection.cursor().copy("copy t from stdin (format binary)") as target:
+            for block in (SIGNATURE, *encode(values), TRAILER):
+                target.write(block)
+        statement = f"select count(*), sum({row_hash_sql(columns, 't')}) from t"
+        row = connection.execute(statement.encode()).fetchone()
+        assert row is not None
+        return row[0], int(row[1])
+
+    return copy

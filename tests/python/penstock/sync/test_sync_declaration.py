@@ -71,8 +71,8 @@ def test_declarations_of_unknown_name_names_those_there_are(tmp_path: Path) -> N
             "fct_forecast: meta.sync.columns.a: 'money' is no type the sync can write.",
         ),
         (
-            SYNC | {"columns": {"a": "decimal(19,2)"}},
-            "fct_forecast: meta.sync.columns.a: 'decimal(19,2)' needs a precision from 1 to 18 and a scale no larger.",
+            SYNC | {"columns": {"a": "decimal(39,2)"}},
+            "fct_forecast: meta.sync.columns.a: 'decimal(39,2)' needs a precision from 1 to 38 and a scale no larger.",
         ),
         (
             SYNC | {"indexes": [["a"], "b"]},
@@ -132,13 +132,18 @@ def test_parse_declared_type_returns_it(text: str, expected: tuple[SqlType, bool
             "decimal(10,2)",
             "column 'a' is decimal(10, 4) in the lake and cannot be synced as numeric(10,2)",
         ),
+        ("timestamp_ns", None, "column 'a' is of lake type timestamp_ns, which the sync does not write"),
+        ("string", "text[]", "column 'a' is string in the lake and cannot be synced as text[]"),
         (
-            "decimal(38, 2)",
-            None,
-            "column 'a' is decimal(38, 2); a decimal of more than 18 digits is not synced",
+            {"type": "list", "element": "string"},
+            "vector(3)",
+            "column 'a' is list in the lake and cannot be synced as vector(3)",
         ),
-        ("binary", None, "column 'a' is of lake type binary, which the sync does not write"),
-        ({"type": "list"}, None, "column 'a' is a list; nested columns are not synced"),
+        (
+            {"type": "struct", "fields": [{"id": 2, "name": "b", "type": "variant"}]},
+            None,
+            "column 'a' is of lake type variant, which the sync does not write",
+        ),
     ],
 )
 def test_resolve_column_that_would_lose_is_refused_by_name(
