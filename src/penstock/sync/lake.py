@@ -6,6 +6,7 @@ Refused by name: a table that is not Iceberg, equality deletes and deletion vect
 
 from __future__ import annotations
 
+import copy
 import gzip
 import io
 import json
@@ -122,6 +123,32 @@ class LakeTable:
         """The default partition spec."""
         wanted = self._metadata.get("default-spec-id", 0)
         return next(spec for spec in self._metadata["partition-specs"] if spec["spec-id"] == wanted)
+
+    def at(self, snapshot_id: int | None) -> LakeTable:
+        """Return the table as it was at a snapshot that it knows: that one current, with the schema it was written with."""
+        other = copy.copy(self)
+        fields = {"current-snapshot-id": snapshot_id}
+        schema = (self._snapshot(snapshot_id) or {}).get("schema-id") if snapshot_id is not None else None
+        if schema is not None:
+            fields["current-schema-id"] = schema
+        other._metadata = self._metadata | fields
+        return other
+
+    def former(self, metadata_location: str) -> LakeTable | None:
+        """Return an earlier version of this table's metadata; None where the file is gone or is another table's."""
+        try:
+            former = LakeTable(self.objects, metadata_location)
+        except FileNotFoundError:
+            return None
+        former._entries = self._entries
+        return former if former.uuid == self.uuid else None
+
+    def log(self) -> list[tuple[int, int]]:
+        """Return which snapshot was current since when (ms of the epoch, id), oldest first, as far as remembered."""
+        entries = self._metadata.get("snapshot-log") or sorted(
+            self._metadata.get("snapshots", []), key=lambda snapshot: int(snapshot["timestamp-ms"])
+        )
+        return [(int(entry["timestamp-ms"]), int(entry["snapshot-id"])) for entry in entries]
 
     def knows(self, snapshot_id: int | None) -> bool:
         """Whether the snapshot is in the table's history (not expired). A table never written to has none to lose."""

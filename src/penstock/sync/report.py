@@ -23,8 +23,8 @@ class Progress:
 class SyncReport:
     """What one table's sync did. `seconds` by step: plan, copy, index or merge, verify, commit.
 
-    `step` is where it is, or where it stopped: with `error` where the table's sync failed. `schema_changes` are those made
-    of the table's shape.
+    `step` is where it is, or where it stopped: with `error` where the table's sync failed. `path` is how the rows
+    came: load, delta or merge; "" when none did. `schema_changes` are those made of the table's shape.
     """
 
     table: str
@@ -43,6 +43,7 @@ class SyncReport:
     seconds: dict[str, float] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     step: str = ""
+    path: str = ""
     schema_changes: list[str] = field(default_factory=list)
     error: PenstockError | None = None
 
@@ -55,6 +56,16 @@ class SyncReport:
 def counted(count: int, noun: str) -> str:
     """Return "1 row", "2 rows", "1,250 rows"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def ago(seconds: float) -> str:
+    """Return a span of time in the two units that matter: "45 s", "3 min 20 s", "5 h 2 min", "3 d 4 h"."""
+    whole = max(0, round(seconds))
+    for unit, size, below, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"
 
 
 Report = Callable[[Progress], None]

@@ -26,7 +26,8 @@ from penstock.sync.state import Connection
 # Records pruned at most at a run: enough to catch up with any schedule, few enough to take no time (0.2 ms found by index).
 PRUNED_AT_ONCE = 100
 
-_ALIVE = (
+# Whether the session that a row t of sync_attempts names is there.
+ALIVE = (
     "exists (select 1 from pg_stat_activity as a where a.pid = t.backend_pid"
     # hidden from a role that is neither the session's own nor a monitor's
     " and (a.backend_start is null or t.backend_start is null or a.backend_start = t.backend_start))"
@@ -50,7 +51,7 @@ def begin_run(connection: Connection, declaration: Declaration, token: UUID, sta
 
 def _dead(connection: Connection, declaration: Declaration) -> list[Any]:
     return connection.execute(
-        f"delete from penstock.sync_attempts as t where t.target = %s and not {_ALIVE}"
+        f"delete from penstock.sync_attempts as t where t.target = %s and not {ALIVE}"
         " returning t.lake, t.host, t.process, t.started_at",
         [declaration.target],
     ).fetchall()

@@ -45,6 +45,7 @@ alter table penstock.sync_runs
     add column if not exists unchanged bigint not null default 0,
     add column if not exists step text,
     add column if not exists hint text,
+    add column if not exists schema_changes jsonb not null default '[]',
     add column if not exists runs integer not null default 1;
 create table if not exists penstock.sync_attempts (
     token uuid primary key,
@@ -61,8 +62,7 @@ create table if not exists penstock.sync_notices (
     target text primary key,
     error text not null,
     since timestamptz not null,
-    told_at timestamptz not null,
-    failures integer not null default 1
+    told_at timestamptz not null
 );
 create table if not exists penstock.sync_state (
     target text primary key,
@@ -75,6 +75,16 @@ create table if not exists penstock.sync_state (
     declaration text not null,
     run_id bigint not null references penstock.sync_runs (id),
     committed_at timestamptz not null default now()
+);
+create table if not exists penstock.sync_partitions (
+    target text not null,
+    partition text not null,
+    region jsonb not null,
+    rows bigint not null,
+    checksum numeric not null,
+    files text not null,
+    columns text not null,
+    primary key (target, partition)
 );
 """
 
@@ -137,7 +147,8 @@ def prepare(connection: Connection, declaration: Declaration) -> None:
     """Create what is missing of the state tables and the status table, once at a time; commits."""
     with connection.transaction():
         row = connection.execute(
-            "select to_regclass('penstock.sync_state') is not null and to_regclass('penstock.sync_attempts') is not null,"
+            "select to_regclass('penstock.sync_state') is not null and to_regclass('penstock.sync_attempts') is not null"
+            " and to_regclass('penstock.sync_partitions') is not null,"
             " %s = '' or to_regclass(%s) is not null",
             [declaration.status_table, f'"{declaration.schema}"."{declaration.status_table}"'],
         ).fetchone()

@@ -1,0 +1,138 @@
+"""After a sync run: tells each channel what changed, once, and never fails or holds up the sync for it.
+
+Channels are spoken to side by side, and left to themselves when they have not answered within PENSTOCK_NOTIFY_SECONDS.
+What was told is remembered when one channel at least has taken it; else the next run tries again.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from penstock.errors import NotifyError, PenstockError
+from penstock.notify.channels import Channel, mail, topic, webhook
+from penstock.notify.message import Message, Outcome, Told, message, news, trial_message, utc_now
+from penstock.notify.secrets import Secrets
+from penstock.notify.told import ToldBook
+
+if TYPE_CHECKING:
+    from penstock.connections import Connections
+    from penstock.settings import Settings
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How a channel took a message: `error` empty where it did."""
+
+    channel: str
+    error: str = ""
+    hint: str = ""
+
+
+def wanted(settings: Settings) -> bool:
+    """Whether any channel is set up; where none is, a run costs nothing here."""
+    return bool(settings.notify_webhook or settings.notify_sns_topic or settings.notify_email_to)
+
+
+def channels(settings: Settings, connections: Connections) -> list[Channel]:
+    """Return the channels that are set up; raises SettingsError for one that cannot be used."""
+    found: list[Channel] = []
+    if settings.notify_webhook:
+        found.append(webhook(settings.notify_webhook))
+    if settings.notify_sns_topic:
+        found.append(topic(settings.notify_sns_topic, connections))
+    if settings.notify_email_to:
+        to = [address.strip() for address in settings.notify_email_to.split(",") if address.strip()]
+        found.append(mail(settings.smtp_url, to, settings.notify_email_from or to[0]))
+    return found
+
+
+def after_run(
+    settings: Settings, connections: Connections, outcomes: Sequence[Outcome], warn: Warn
+) -> list[Sent]:
+    """Tell what the run changed; returns how each channel took it, none where nothing changed. Raises nothing foreseeable.
+
+    `warn` is given a line for each thing that could not be told.
+    """
+    secrets = Secrets(settings, connections)
+
+    def say(text: str) -> None:
+        warn(secrets.removed_from(text))
+
+    try:
+        spoken = channels(settings, connections)
+        book = ToldBook(connections, settings.state_dir)
+        told, now = book.read(), utc_now()
+        repeat = timedelta(hours=settings.notify_repeat_hours) if settings.notify_repeat_hours > 0 else None
+        outcomes = [secrets.removed_from_outcome(outcome) for outcome in outcomes]
+        happened = news(outcomes, told, now=now, repeat=repeat)
+        if not happened:
+            return []
+        words = message(
+            connections.environment.target, outcomes, happened, told, now=now, host=socket.gethostname()
+        )
+        sent = send(spoken, words, settings.notify_seconds)
+        for item in sent:
+            if item.error:
+                say(f"Not notified: {item.error}")
+        if any(not item.error for item in sent):
+            known = {
+                outcome.table: Told(
+                    outcome.error, told[outcome.table].since if outcome.table in told else now, now
+                )
+                for outcome in (*happened.failed, *happened.still)
+            }
+            book.write(known, [outcome.table for outcome in happened.recovered])
+    except (PenstockError, OSError) as error:
+        say(f"Not notified: {error}")
+        return []
+    return sent
+
+
+def try_channels(settings: Settings, connections: Connections) -> list[Sent]:
+    """Send a test message to each channel; returns how each took it. Raises SettingsError for one that cannot be used."""
+    secrets = Secrets(settings, connections)
+    words = trial_message(connections.environment.target, now=utc_now(), host=socket.gethostname())
+    return [
+        Sent(item.channel, secrets.removed_from(item.error), item.hint)
+        for item in send(channels(settings, connections), words, settings.notify_seconds)
+    ]
+
+
+def send(spoken: Sequence[Channel], words: Message, seconds: float) -> list[Sent]:
+    """Hand the message to all channels at once; one that takes longer than `seconds` is given up, and said so."""
+    answers: queue.Queue[Sent] = queue.Queue()
+
+    def one(channel: Channel) -> None:
+        try:
+            channel.send(words, seconds)
+        except NotifyError as error:
+            answers.put(Sent(channel.name, error.message, error.hint))
+        except Exception as error:  # a notification must not end a sync, whatever is wrong with it
+            answers.put(Sent(channel.name, f"{channel.name} failed: {type(error).__name__}: {error}"))
+        else:
+            answers.put(Sent(channel.name))
+
+    for channel in spoken:
+        # daemons: a server that never answers must not keep the process
+        threading.Thread(target=one, args=(channel,), name=f"notify {channel.name}", daemon=True).start()
+    found: dict[str, Sent] = {}
+    until = time.monotonic() + seconds
+    while len(found) < len(spoken):
+        try:
+            answer = answers.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            break
+        found[answer.channel] = answer
+    return [
+        found.get(channel.name, Sent(channel.name, f"{channel.name} did not answer within {seconds:g} s."))
+        for channel in spoken
+    ]
