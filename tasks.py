@@ -199,6 +199,70 @@ def sync_run(_: Context, select: str = "", full: bool = False, target: str = "",
     syncing.sync(_connect(target, branch), select=select, full=full)
 
 
+@task(
+    help={
+        "select": "Models to look at, comma-separated; all that declare meta.sync by default.",
+        "json": "Print JSON, for a program.",
+        "fail_if_behind": "Exit with 1 when a table lacks what the lake has held for more than so many minutes.",
+        "target": TARGET,
+        "branch": BRANCH,
+    }
+)
+@told
+def sync_status(
+    _: Context,
+    select: str = "",
+    json: bool = False,
+    fail_if_behind: str = "",
+    target: str = "",
+    branch: str = "",
+) -> None:
+    """Show where each synced table stands: how far behind the lake, rows, last run, last error and what to do about it.
+
+    Exits with 1 when the last sync of a table failed.
+    """
+    from penstock.commands import sync_runs
+
+    minutes = _number("--fail-if-behind", fail_if_behind) if fail_if_behind else None
+    sync_runs.status(_connect(target, branch), select=select, as_json=json, fail_if_behind=minutes)
+
+
+@task(
+    help={
+        "table": "Postgres table whose runs to show, with or without its schema; all by default.",
+        "limit": "Runs to show at most. Default 20.",
+        "failed": "Show the failed ones alone.",
+        "json": "Print JSON, for a program.",
+        "target": TARGET,
+        "branch": BRANCH,
+    }
+)
+@told
+def sync_history(
+    _: Context,
+    table: str = "",
+    limit: str = "20",
+    failed: bool = False,
+    json: bool = False,
+    target: str = "",
+    branch: str = "",
+) -> None:
+    """Show the latest sync runs: mode, rows, bytes, seconds by step, errors and what to do about them."""
+    from penstock.commands import sync_runs
+
+    shown = _number("--limit", limit)
+    sync_runs.history(_connect(target, branch), table=table, limit=shown, failed=failed, as_json=json)
+
+
+@task(help={"target": TARGET})
+@told
+def sync_notify_test(_: Context, target: str = "") -> None:
+    """Send a test message to each channel that is told of failing syncs: webhook, SNS topic, e-mail."""
+    from penstock.commands import sync_runs
+
+    sync_runs.notify_test(_connect(target), _settings(target))
+
+
 @task(help={"target": TARGET})
 @told
 def freshness(_: Context, target: str = "") -> None:
@@ -384,7 +448,7 @@ namespace = Collection(
         delete=branch_delete,
         prune=branch_prune,
     ),
-    _collection("sync", sync_run),
+    _collection("sync", sync_run, status=sync_status, history=sync_history, notify_test=sync_notify_test),
     _collection("bench", bench_run),
 )
 

@@ -174,7 +174,8 @@ def _show_runs(found: list[Run]) -> None:
 
 def notify_test(connections: Connections, settings: Settings) -> None:
     """Send a test message to each channel; raises NotifyError when one did not take it, SettingsError when there is none."""
-    from penstock.notify.notifier import try_channels, wanted
+    from penstock.notify import wanted
+    from penstock.notify.notifier import try_channels
 
     if not wanted(settings):
         raise SettingsError(

@@ -118,8 +118,9 @@ def message(
     ]
     subject = f"[penstock {place}] sync {'; '.join(parts)}"
     new = {outcome.table for outcome in (*happened.failed, *happened.still, *happened.recovered)}
+    shown = [outcome for outcome in outcomes if outcome.table in new or outcome.table != WHOLE_RUN]
     # what changed comes first, the rest of the run after it
-    ordered = sorted(outcomes, key=lambda outcome: (outcome.table not in new, not outcome.error))
+    ordered = sorted(shown, key=lambda outcome: (outcome.table not in new, not outcome.error))
     sections = [_section(outcome, told.get(outcome.table), now) for outcome in ordered]
     return _assembled(subject, sections, f"{now:%Y-%m-%d %H:%M:%S} UTC, from {host}")
 
@@ -141,10 +142,9 @@ def _section(outcome: Outcome, told: Told | None, now: datetime) -> tuple[str, s
         lines = [outcome.error] + ([f"Next: {outcome.hint}"] if outcome.hint else [])
         return f"{outcome.table}{source}: failed{where}{since}", "\n".join(lines)
     if told:
-        lines = [
-            f"It had failed for {ago((now - told.since).total_seconds())} with: {told.error}",
-            f"This run wrote {counted(outcome.rows_written, 'row')}.",
-        ]
+        lines = [f"It had failed for {ago((now - told.since).total_seconds())} with: {told.error}"]
+        if outcome.table != WHOLE_RUN:
+            lines.append(f"This run wrote {counted(outcome.rows_written, 'row')}.")
         return f"{outcome.table}{source}: works again", "\n".join(lines)
     return f"{outcome.table}{source}: synced, {counted(outcome.rows_written, 'row')} written", ""
 

@@ -15,15 +15,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from penstock.errors import NotifyError, PenstockError
+from penstock.errors import NotifyError, PenstockError, SyncBusyError, SyncInterruptedError
 from penstock.notify.channels import Channel, mail, topic, webhook
-from penstock.notify.message import Message, Outcome, Told, message, news, trial_message, utc_now
+from penstock.notify.message import (
+    WHOLE_RUN,
+    Message,
+    Outcome,
+    Told,
+    message,
+    news,
+    trial_message,
+    utc_now,
+)
 from penstock.notify.secrets import Secrets
 from penstock.notify.told import ToldBook
 
 if TYPE_CHECKING:
     from penstock.connections import Connections
     from penstock.settings import Settings
+    from penstock.sync.report import SyncReport
 
 Warn = Callable[[str], None]
 
@@ -35,11 +45,6 @@ class Sent:
     channel: str
     error: str = ""
     hint: str = ""
-
-
-def wanted(settings: Settings) -> bool:
-    """Whether any channel is set up; where none is, a run costs nothing here."""
-    return bool(settings.notify_webhook or settings.notify_sns_topic or settings.notify_email_to)
 
 
 def channels(settings: Settings, connections: Connections) -> list[Channel]:
@@ -58,9 +63,9 @@ def channels(settings: Settings, connections: Connections) -> list[Channel]:
 def after_run(
     settings: Settings, connections: Connections, outcomes: Sequence[Outcome], warn: Warn
 ) -> list[Sent]:
-    """Tell what the run changed; returns how each channel took it, none where nothing changed. Raises nothing foreseeable.
+    """Tell what the run changed; returns how each channel took it, none where nothing changed.
 
-    `warn` is given a line for each thing that could not be told.
+    Raises nothing that was foreseen: `warn` is given a line for each thing that could not be told.
     """
     secrets = Secrets(settings, connections)
 
@@ -95,6 +100,18 @@ def after_run(
         say(f"Not notified: {error}")
         return []
     return sent
+
+
+def outcomes_of(reports: Sequence[SyncReport]) -> list[Outcome]:
+    """Return how the tables did, and that the run came to them at all.
+
+    Left out, for they are neither a failure nor a success: tables that another sync holds, and those that were interrupted.
+    """
+    passing = (SyncBusyError, SyncInterruptedError)
+    return [
+        Outcome(WHOLE_RUN),
+        *(Outcome.of(report) for report in reports if not isinstance(report.error, passing)),
+    ]
 
 
 def try_channels(settings: Settings, connections: Connections) -> list[Sent]:
