@@ -2,8 +2,8 @@
 before.
 
 Each reader thread does all of a batch's work but the socket: read, drop deleted rows, convert, checksum, encode. A
-bounded queue keeps them just ahead of Postgres, so memory does not grow with the table. What was read is tallied by
-region for verification.
+bounded queue keeps them just ahead of Postgres, so memory does not grow with the table. What a batch is turned into is
+the caller's `Work`: all of its rows to copy (`Copying`), their hashes, only those rows that changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,11 @@ from penstock.sync.arrow import dictionary_names, names_of, values_of
 from penstock.sync.checksum import row_hashes, total
 from penstock.sync.columns import Column
 from penstock.sync.encode import encode
+from penstock.sync.fingerprints import Tally
 from penstock.sync.lake import LakeFile, split
 from penstock.sync.partitions import Region
 from penstock.sync.plan import FileRead
-from penstock.sync.values import Array
+from penstock.sync.values import Array, Values
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
@@ -40,44 +41,104 @@ BATCH_ROWS = 32_768
 # Encoded batches waiting for the socket: 1 to 16, some 3 MB each.
 QUEUE = 4
 
+# Turns a batch of live rows into blocks for the socket, in a reader's thread. The number is that of the read's live rows
+# before this batch. Batches of one read come in order, those of several at once.
+Work = Callable[[FileRead, int, pa.RecordBatch], list[bytes]]
+
+
+class Reading:
+    """What an extract has read so far, shared by all extracts of a sync: counts, and the delete files' positions."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.requests: list[str] = []
+        self.bytes_read = 0
+        self.rows_read = 0
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._deleted: dict[str, dict[str, Array]] = {}
+        self._files: S3FileSystem | None = None
+
+    def open(self, file: LakeFile) -> Any:
+        bucket, key = split(file.location)
+        with self._lock:
+            self._files = self._files or filesystem(self.connections)
+            self.requests.append(file.location)
+            self.bytes_read += file.size
+        return self._files.open_input_file(f"{bucket}/{key}")
+
+    def count(self, rows: int) -> None:
+        with self._lock:
+            self.rows_read += rows
+
+    def dead(self, location: str, deletes: Sequence[LakeFile]) -> Array:
+        """Return the sorted positions that these delete files name of a data file. Each is read once for all files."""
+        with self._loading:
+            for delete in deletes:
+                if delete.location not in self._deleted:
+                    self._deleted[delete.location] = self._load(delete)
+            parts = [self._deleted[delete.location].get(location) for delete in deletes]
+        found = [part for part in parts if part is not None]
+        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+
+    def _load(self, delete: LakeFile) -> dict[str, Array]:
+        table = pq.read_table(self.open(delete), columns=["file_path", "pos"], read_dictionary=["file_path"])
+        paths, positions = table["file_path"].combine_chunks(), table["pos"].combine_chunks()
+        if isinstance(paths, pa.ChunkedArray):
+            paths, positions = paths.chunk(0), positions.chunk(0)
+        indexes, numbers = paths.indices.to_numpy(), positions.to_numpy()
+        return {path: numbers[indexes == i] for i, path in enumerate(paths.dictionary.to_pylist())}
+
 
 @dataclass
-class Tally:
-    """Rows and checksum of one region, as the lake has them."""
+class Tallying:
+    """The work of a comparison: rows tallied by region, none encoded. `place` names a region in errors."""
 
-    rows: int = 0
-    checksum: int = 0
-
-
-@dataclass
-class Extract:
-    """A running extract. Iterate over `blocks()` once; the tallies are complete when it has ended."""
-
-    connections: Connections
     columns: Sequence[Column]
-    reads: Sequence[FileRead]
+    place: Callable[[Region], str]
     tallies: dict[Region, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    requests: list[str] = field(default_factory=list)
-    bytes_read: int = 0
-    rows_read: int = 0
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+
+    def __call__(self, read: FileRead, _: int, batch: pa.RecordBatch) -> list[bytes]:
+        self.tally(read, batch)
+        return [b""]  # nothing to send, and a sign of life
+
+    def tally(self, read: FileRead, batch: pa.RecordBatch) -> list[Values]:
+        values = values_of(self.columns, batch, self.place(read.region))
+        checksum = total(row_hashes(values))
+        with self._lock:
+            self.tallies[read.region].add(batch.num_rows, checksum)
+        return values
+
+
+class Copying(Tallying):
+    """The work of a whole copy: every row encoded, and tallied by region."""
+
+    def __call__(self, read: FileRead, _: int, batch: pa.RecordBatch) -> list[bytes]:
+        return list(encode(self.tally(read, batch)))
+
+
+class Extract:
+    """A running extract. Iterate over `blocks()` once; what the work gathered is complete when it has ended."""
+
+    def __init__(
+        self, reading: Reading, columns: Sequence[Column], reads: Sequence[FileRead], work: Work
+    ) -> None:
+        self._reading, self._columns, self._reads, self._turn = reading, columns, reads, work
         self._stop = threading.Event()
         self._todo: queue.SimpleQueue[FileRead] = queue.SimpleQueue()
         self._done: queue.Queue[list[bytes] | Exception | None] = queue.Queue(QUEUE)
-        self._deleted: dict[str, dict[str, Array]] = {}
-        self._loading = threading.Lock()
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield blocks of binary COPY rows; raises the first error of a reader. Readers stop when this is closed."""
-        if not self.reads:
+        """Yield the work's blocks; raises the first error of a reader. Readers stop when this is closed."""
+        if not self._reads:
             return
-        for read in self.reads:
+        for read in self._reads:
             self._todo.put(read)
-        files = filesystem(self.connections)
-        count = min(THREADS, len(self.reads))
-        threads = [threading.Thread(target=self._work, args=(files,), daemon=True) for _ in range(count)]
+        count = min(THREADS, len(self._reads))
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
         for thread in threads:
             thread.start()
         try:
@@ -95,6 +156,11 @@ class Extract:
             for thread in threads:
                 thread.join()
 
+    def run(self, reading: Callable[[], None] = lambda: None) -> None:
+        """Read everything for what the work gathers; `reading` is called after each batch."""
+        for _ in self.blocks():
+            reading()
+
     def _put(self, item: list[bytes] | Exception | None) -> None:
         while not self._stop.is_set():
             try:
@@ -102,79 +168,73 @@ class Extract:
             except queue.Full:
                 continue
 
-    def _work(self, files: S3FileSystem) -> None:
+    def _work(self) -> None:
         try:
             while not self._stop.is_set():
                 try:
                     read = self._todo.get_nowait()
                 except queue.Empty:
                     break
-                self._read(files, read)
+                self._read(read)
             self._put(None)
         except Exception as error:  # handed to the thread that iterates, which raises it
             self._put(error)
 
-    def _read(self, files: S3FileSystem, read: FileRead) -> None:
-        deleted = self._positions(files, read)
+    def _read(self, read: FileRead) -> None:
         try:
-            source = self._open(files, read.file)
-            metadata = pq.read_metadata(source)
-            names = names_of(metadata.schema.to_arrow_schema(), self.columns, read.file.location)
-            text = dictionary_names(self.columns, names)
-            with pq.ParquetFile(source, metadata=metadata, pre_buffer=True, read_dictionary=text) as file:
-                start = 0
-                for batch in file.iter_batches(BATCH_ROWS, columns=list(names.values())):
-                    rows = batch.num_rows
-                    self._batch(read.region, _without(batch, start, deleted))
-                    start += rows
-                    if self._stop.is_set():
-                        return
+            deleted = self._reading.dead(read.file.location, read.deletes)
+            wanted = None
+            if read.dead_in is not None:
+                named = self._reading.dead(read.file.location, read.dead_in)
+                wanted = np.setdiff1d(named, deleted, assume_unique=True)
+                if not len(wanted):
+                    return
+            self._batches(read, deleted, wanted)
         except (OSError, pa.ArrowException) as error:
             raise SyncError(
                 f"{read.file.location} could not be read: {str(error).splitlines()[0][:300]}",
                 hint="Run the sync again; if the lake was rewritten meanwhile it will find the new files.",
             ) from error
 
-    def _open(self, files: S3FileSystem, file: LakeFile) -> Any:
-        bucket, key = split(file.location)
-        with self._lock:
-            self.requests.append(file.location)
-            self.bytes_read += file.size
-        return files.open_input_file(f"{bucket}/{key}")
+    def _batches(self, read: FileRead, deleted: Array, wanted: Array | None) -> None:
+        source = self._reading.open(read.file)
+        metadata = pq.read_metadata(source)
+        if metadata.num_rows != read.file.rows:
+            raise SyncError(
+                f"{read.file.location} holds {metadata.num_rows} rows, and {read.file.rows} by its manifest.",
+                hint="The file was replaced or damaged: rebuild the model, then sync again.",
+            )
+        names = names_of(metadata.schema.to_arrow_schema(), self._columns, read.file.location)
+        text = dictionary_names(self._columns, names)
+        ordinal = 0
+        with pq.ParquetFile(
+            source, metadata=metadata, pre_buffer=True, read_dictionary=text, page_checksum_verification=True
+        ) as file:
+            for groups, start in _spans(metadata, wanted):
+                for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(names.values())):
+                    rows = batch.num_rows
+                    live = _without(batch, start, deleted) if wanted is None else _only(batch, start, wanted)
+                    start += rows
+                    self._reading.count(rows)
+                    if live.num_rows:
+                        self._put(self._turn(read, ordinal, live))
+                        ordinal += live.num_rows
+                    if self._stop.is_set():
+                        return
 
-    def _batch(self, region: Region, batch: pa.RecordBatch) -> None:
-        rows = batch.num_rows
-        if not rows:
-            return
-        values = values_of(self.columns, batch)
-        checksum = total(row_hashes(values))
-        blocks = list(encode(values))
-        with self._lock:
-            tally = self.tallies[region]
-            tally.rows += rows
-            tally.checksum += checksum
-            self.rows_read += rows
-        self._put(blocks)
 
-    def _positions(self, files: S3FileSystem, read: FileRead) -> Array:
-        """Return the sorted positions deleted from a data file. A delete file is read once for all the files it names."""
-        with self._loading:
-            for delete in read.deletes:
-                if delete.location not in self._deleted:
-                    self._deleted[delete.location] = self._load(files, delete)
-            parts = [self._deleted[delete.location].get(read.file.location) for delete in read.deletes]
-        found = [part for part in parts if part is not None]
-        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
-
-    def _load(self, files: S3FileSystem, delete: LakeFile) -> dict[str, Array]:
-        table = pq.read_table(
-            self._open(files, delete), columns=["file_path", "pos"], read_dictionary=["file_path"]
-        )
-        paths, positions = table["file_path"].combine_chunks(), table["pos"].combine_chunks()
-        if isinstance(paths, pa.ChunkedArray):
-            paths, positions = paths.chunk(0), positions.chunk(0)
-        indexes, numbers = paths.indices.to_numpy(), positions.to_numpy()
-        return {path: numbers[indexes == i] for i, path in enumerate(paths.dictionary.to_pylist())}
+def _spans(metadata: pq.FileMetaData, wanted: Array | None) -> Iterator[tuple[list[int], int]]:
+    """Yield row groups to read together, and the position of their first row: all, or each that has a wanted row."""
+    if wanted is None:
+        yield list(range(metadata.num_row_groups)), 0
+        return
+    start = 0
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        first, last = np.searchsorted(wanted, [start, start + rows])
+        if first != last:
+            yield [group], start
+        start += rows
 
 
 def filesystem(connections: Connections) -> S3FileSystem:
@@ -210,3 +270,9 @@ def _without(batch: pa.RecordBatch, start: int, deleted: Array) -> pa.RecordBatc
     kept = np.ones(batch.num_rows, bool)
     kept[deleted[first:last] - start] = False
     return batch.filter(pa.array(kept))
+
+
+def _only(batch: pa.RecordBatch, start: int, wanted: Array) -> pa.RecordBatch:
+    """Return just the batch's rows at the wanted positions."""
+    first, last = np.searchsorted(wanted, [start, start + batch.num_rows])
+    return batch.take(pa.array(wanted[first:last] - start))

@@ -9,6 +9,7 @@ A *region* is the tuple of a file's values for the bounded fields: months since 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -40,6 +41,10 @@ class Bound:
         length = {"year": 4, "month": 7, "day": 10, "hour": 13}[self.transform]
         return start_of(self.transform, value).isoformat()[:length]
 
+    def key(self, value: Any) -> str:
+        """Return the value as no other value of this or another field is written."""
+        return f"{self.transform}({self.column.name})={json.dumps(value)}"
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -56,6 +61,11 @@ class Bounds:
             "/".join(bound.label(value) for bound, value in zip(self.fields, region, strict=True))
             or "whole table"
         )
+
+    def key(self, region: Region) -> str:
+        """Return the region's name in the sync's memory: unlike a label it is never shared by two regions."""
+        parts = (bound.key(value) for bound, value in zip(self.fields, region, strict=True))
+        return ", ".join(parts) or "whole table"
 
     def predicate(self, regions: Iterable[Region], alias: str) -> str:
         """Return the SQL condition that holds for exactly the rows of these regions."""

@@ -5,9 +5,9 @@ A process killed anywhere leaves the old state or the new one, and the next run 
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,13 +19,17 @@ from penstock.sync import schema
 from penstock.sync.columns import Column, resolve
 from penstock.sync.declaration import Declaration
 from penstock.sync.failed import named
+from penstock.sync.fingerprints import Fingerprint, read_fingerprints, write_fingerprints
 from penstock.sync.glue import Glue
+from penstock.sync.interrupt import Interrupt
 from penstock.sync.lake import LakeObjects, LakeTable, locate
-from penstock.sync.plan import Plan, plan, unchanged
+from penstock.sync.partitions import Bounds, Region
+from penstock.sync.plan import Plan, fingerprints_of, plan, unchanged
 from penstock.sync.postgres import Limits, begin_limits, connect, lock
 from penstock.sync.report import Checkpoint, Progress, Report, SyncReport
 from penstock.sync.runs import begin_run, write_run
 from penstock.sync.state import Connection, SyncState, prepare, read_state, write_state
+from penstock.sync.steps import Steps
 
 
 class TableSync:
@@ -39,54 +43,70 @@ class TableSync:
         progress: Report,
         checkpoint: Checkpoint,
         limits: Limits,
+        *,
+        interrupt: Interrupt | None = None,
     ) -> None:
         self.connections, self.declaration, self.full = connections, declaration, full
         self.progress, self.checkpoint, self.limits = progress, checkpoint, limits
+        self.interrupt = interrupt or Interrupt()
         self.report = SyncReport(declaration.target, declaration.lake)
+        self.steps = Steps(self.report, progress, checkpoint)
         self.started = datetime.now(UTC)
         self._token: UUID | None = None  # of its row in sync_attempts, once there is one
-        self._mark = time.perf_counter()
 
     def run(self) -> SyncReport:
         glue = Glue(self.connections)
-        with connect(self.connections.database_url, self.limits) as connection:
+        with self._connected(self.limits) as connection:
             try:
-                prepare(connection, self.declaration)
-                self._run(connection, glue)
+                with self.interrupt.watching(connection):
+                    prepare(connection, self.declaration)
+                    self._run(connection, glue)
             except SyncBusyError:
                 raise
             except Exception as error:
                 if not _of_the_world(error):  # a fault of ours: recorded like any other, then shown as it is
                     self._record_failure(connection, SyncError(f"{type(error).__name__}: {error}"))
                     raise
-                told = named(
-                    error,
-                    self.declaration,
-                    self.connections.database_url,
-                    connection=connection,
-                    partitions=self.report.partitions,
-                )
+                told = self._told(error, connection)
                 self._record_failure(connection, told)
                 raise told from error
         return self.report
 
+    def _told(self, error: Exception, connection: Connection) -> PenstockError:
+        if self.interrupt.asked:
+            return self.interrupt.error(self.declaration.target)
+        return named(
+            error,
+            self.declaration,
+            self.connections.postgres_url(),
+            connection=connection,
+            partitions=self.report.partitions,
+        )
+
+    def _connected(self, limits: Limits) -> Connection:
+        return connect(
+            self.connections.postgres_url(),
+            limits,
+            report=lambda what: self.progress(Progress(self.declaration.table, what)),
+            reread=self.connections.reread_postgres_url,
+        )
+
     def _run(self, connection: Connection, glue: Any) -> None:
         declaration = self.declaration
-        self._mark = time.perf_counter()
-        self._step("plan")
+        self.steps.begin("plan")
         location = locate(glue, declaration.lake_database, declaration.lake_table)
         state = read_state(connection, declaration)
         if not self.full and unchanged(state, declaration, location):
             assert state is not None
             self.report.reason, self.report.snapshot_id = "the lake table is as it was", state.snapshot_id
-            self._lap("plan")
+            self.steps.lap("plan")
             with connection.transaction():
                 self._write_run(connection, self._record())
             return
         while not self._attempt(connection, glue):
             continue
         self.report.step = ""
-        self._lap("commit")
+        self.steps.lap("commit")
         self.checkpoint("committed")
 
     def _attempt(self, connection: Connection, glue: Any) -> bool:
@@ -122,10 +142,11 @@ class TableSync:
         declaration, report = self.declaration, self.report
         state = read_state(connection, declaration)
         there = schema.exists(connection, declaration)
-        work = plan(lake, state, columns, full=self.full, exists=there)
+        remembered = partial(self._remembered, connection)
+        work = plan(lake, state, columns, remembered, full=self.full, exists=there)
         report.mode, report.reason, report.snapshot_id = work.mode, work.reason, work.snapshot_id
         report.partitions, report.files = work.partitions, work.files
-        self._lap("plan")
+        self.steps.lap("plan")
         self.checkpoint("planned")
         if work.mode != "nothing":
             self._apply(connection, columns, work)
@@ -150,63 +171,18 @@ class TableSync:
         )
         write_state(connection, declaration, now, self._write_run(connection, self._record()))
 
+    def _remembered(self, connection: Connection, bounds: Bounds) -> dict[Region, Fingerprint] | None:
+        return read_fingerprints(connection, self.declaration, bounds)
+
     def _apply(self, connection: Connection, columns: list[Column], work: Plan) -> None:
-        from penstock.sync import apply
-        from penstock.sync.extract import Extract
-        from penstock.sync.verify import verify
+        """Make the plan's scope equal the lake, and record what its partitions hold now."""
+        from penstock.sync.paths import Paths
 
-        declaration, report = self.declaration, self.report
-        load = work.mode == "load"
-        if load:
-            schema.create(connection, declaration, columns)
-            table = schema.table_name(declaration)
-        else:
-            table = apply.stage(connection, columns)
-        extract = Extract(self.connections, columns, work.reads)
-        self._step("copy")
-
-        def copying() -> None:
-            self.progress(Progress(declaration.table, "copy", extract.rows_read, work.rows))
-            self.checkpoint("copying")
-
-        copied = apply.copy(connection, table, columns, extract.blocks(), freeze=load, copying=copying)
-        report.rows_read, report.bytes_read, report.requests = (
-            extract.rows_read,
-            extract.bytes_read,
-            extract.requests,
+        paths = Paths(self.connections, connection, self.declaration, columns, self.steps)
+        held = paths.carry_out(work)
+        write_fingerprints(
+            connection, self.declaration, work.bounds, fingerprints_of(work, held, columns), work.scope
         )
-        self._lap("copy")
-        self.checkpoint("copied")
-        if load:
-            self._step("index")
-            schema.index(connection, declaration)
-            changes = apply.Changes(inserted=copied)
-            self._lap("index")
-        else:
-            self._step("merge")
-            changes = apply.merge(connection, declaration, columns, work, copied)
-            self._lap("merge")
-        report.inserted, report.updated = changes.inserted, changes.updated
-        report.deleted, report.unchanged = changes.deleted, changes.unchanged
-        self.checkpoint("applied")
-        self._step("verify")
-        try:
-            verify(connection, declaration, columns, work, extract.tallies)
-        except SyncError:
-            if not load:
-                apply.refuse_duplicates(connection, declaration)
-            raise
-        self._lap("verify")
-        self.checkpoint("verified")
-
-    def _step(self, name: str) -> None:
-        self.report.step = name
-        self.progress(Progress(self.declaration.table, name))
-
-    def _lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.report.seconds[name] = self.report.seconds.get(name, 0.0) + now - self._mark
-        self._mark = now
 
     def _record(self) -> dict[str, Any]:
         report = self.report
@@ -243,7 +219,7 @@ class TableSync:
                 self._write_failure(connection, record)
                 return
             quick = replace(self.limits, connect_seconds=min(5, self.limits.connect_seconds))
-            with connect(self.connections.database_url, quick) as anew:
+            with self._connected(quick) as anew:
                 self._write_failure(anew, record)
         except (psycopg.Error, PenstockError):
             error.add_note("The failure could not be recorded in Postgres either.")
