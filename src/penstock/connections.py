@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from penstock.errors import SettingsError
 if TYPE_CHECKING:
     from penstock.credentials import Secret
     from penstock.settings import Settings
+
+# boto3's sessions, the default one too, make one client at a time; the clients may be used by any thread.
+_MAKING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -66,19 +70,20 @@ class Connections:
 
         retries = {"max_attempts": 5, "mode": "standard"}
         endpoint = self.endpoint_urls.get(service, self.default_endpoint_url) or None
-        if not self.access_key:
-            config = Config(retries=retries)  # type: ignore[arg-type]
-            return boto3.client(  # type: ignore[call-overload]
-                service, region_name=self.region, endpoint_url=endpoint, config=config
+        with _MAKING:
+            if not self.access_key:
+                config = Config(retries=retries)  # type: ignore[arg-type]
+                return boto3.client(  # type: ignore[call-overload]
+                    service, region_name=self.region, endpoint_url=endpoint, config=config
+                )
+            return _session_of_its_own().client(
+                service,
+                region_name=self.region,
+                endpoint_url=endpoint,
+                config=Config(retries=retries, proxies={}),  # type: ignore[arg-type]
+                aws_access_key_id=self.access_key,
+                aws_secret_access_key=self.secret_key,
             )
-        return _session_of_its_own().client(
-            service,
-            region_name=self.region,
-            endpoint_url=endpoint,
-            config=Config(retries=retries, proxies={}),  # type: ignore[arg-type]
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-        )
 
     def exports(self, *, postgres: bool = True) -> dict[str, str]:
         """Return the environment variables by which any other tool (dbt, psql, the AWS CLI) reaches the same places.

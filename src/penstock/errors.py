@@ -16,9 +16,10 @@
         ├── ValueRefusedError    a value of the lake that its Postgres column cannot hold; column, value and key are named
         ├── SchemaDriftError     a column was lost, retyped or narrowed
         ├── SyncBusyError        another sync holds the table's lock
+        ├── SyncInterruptedError Ctrl-C or SIGTERM; rolled back
         └── ChecksumMismatchError  what was written is not what the lake holds; rolled back
 
-Tasks print `message` and `hint` and exit with 1; a stack trace is shown only with PENSTOCK_DEBUG=1.
+Tasks print `message` and `hint` and exit with `exit_code`, 1; a stack trace is shown only with PENSTOCK_DEBUG=1.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from collections.abc import Sequence
 
 
 class PenstockError(Exception):
-    """`message` says what is wrong (table, file, row, value); `hint` what to do next."""
+    """`message` says what is wrong (table, file, row, value); `hint` what to do next. A task exits with `exit_code`."""
+
+    exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -111,6 +114,14 @@ class SchemaDriftError(SyncError): ...
 
 
 class SyncBusyError(SyncError): ...
+
+
+class SyncInterruptedError(SyncError):
+    """`exit_code` is 130 for Ctrl-C, 143 for SIGTERM."""
+
+    def __init__(self, message: str, *, exit_code: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class ChecksumMismatchError(SyncError): ...

@@ -1,15 +1,33 @@
-"""A sync of many tables: one after another; one that fails does not keep the others from being synced."""
+"""A sync of many tables: several at a time, each in a thread, on a connection and in a transaction of its own.
+
+A table that fails does not keep the others from being synced; every one has a report. Interrupted, all of them are asked to
+stop and given time to roll back. Tables wait for each other in one case only: one that breaks a foreign key is tried
+once more after the others, for the row it refers to may have come with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import psycopg
 
 from penstock.connections import Connections
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, SyncError
 from penstock.sync.declaration import Declaration
+from penstock.sync.interrupt import INTERRUPTED, TERMINATED, Interrupt, Terminated
 from penstock.sync.postgres import Limits
-from penstock.sync.report import Checkpoint, Report, SyncReport, silent
+from penstock.sync.report import Checkpoint, Progress, Report, SyncReport, silent
 from penstock.sync.table import TableSync
+
+# How long an interrupted sync waits for its tables to roll back before the process leaves; a server rolls back by itself
+# what a client has left, about a second later.
+ROLLBACK_SECONDS = 15.0
+
+TableRun = Callable[[Declaration], SyncReport]
 
 
 def sync(
@@ -23,18 +41,157 @@ def sync(
 ) -> list[SyncReport]:
     """Make each declared table equal its lake table; returns a report a table, in order.
 
-    `checkpoint` is called with the name of each step reached (tests stop the world there).
-    Raises: the first table's error, after every table was tried.
+    `checkpoint` is called with the name of each step reached (tests stop the world there), in the table's thread.
+    Raises: the first table's error, after every table was tried; the others' messages are its notes.
     """
-    limits = limits or Limits()
-    reports, errors = [], []
-    for declaration in declarations:
-        try:
-            reports.append(TableSync(connections, declaration, full, progress, checkpoint, limits).run())
-        except PenstockError as error:
-            errors.append(error)
+    reports = sync_tables(
+        connections, declarations, full=full, progress=progress, checkpoint=checkpoint, limits=limits
+    )
+    errors = [report.error for report in reports if report.error is not None]
     if errors:
         for other in errors[1:]:
             errors[0].add_note(other.message)
-        raise errors[0]
+        # a fault of ours is raised as it was, with its stack trace
+        raise errors[0].fault if isinstance(errors[0], _FaultError) else errors[0]
     return reports
+
+
+def sync_tables(
+    connections: Connections,
+    declarations: Iterable[Declaration],
+    *,
+    full: bool = False,
+    progress: Report = silent,
+    checkpoint: Checkpoint = silent,
+    limits: Limits | None = None,
+) -> list[SyncReport]:
+    """As `sync`, but raises for no table: `error` of its report says why it was not synced."""
+    limits = limits or Limits()
+    declared = list(declarations)
+    interrupt = Interrupt()
+    told = threading.Lock()
+    shared = limits.shared_among(min(limits.connections, max(1, len(declared))))
+
+    def one_at_a_time(now: Progress) -> None:
+        interrupt.check()
+        with told:
+            progress(now)
+
+    def reached(name: str) -> None:
+        interrupt.check()
+        checkpoint(name)
+
+    def table(declaration: Declaration) -> SyncReport:
+        return _reported(
+            TableSync(connections, declaration, full, one_at_a_time, reached, shared, interrupt=interrupt)
+        )
+
+    reports = run_tables(declared, table, limits.connections, interrupt)
+    again = [i for i, report in enumerate(reports) if _breaks_foreign_key(report)]
+    if again and len(again) < len(reports) and not interrupt.asked:
+        retried = run_tables([declared[i] for i in again], table, limits.connections, interrupt)
+        for i, report in zip(again, retried, strict=True):
+            reports[i] = report
+    return reports
+
+
+def run_tables(
+    declarations: Sequence[Declaration], table: TableRun, connections: int, interrupt: Interrupt
+) -> list[SyncReport]:
+    """Run `table` for each declaration, so many at a time; returns their reports in the order of the declarations.
+
+    On Ctrl-C or SIGTERM those under way are asked to stop, those not begun are left; their reports say so.
+    """
+    pool = _Pool(declarations, table, connections)
+    try:
+        pool.wait()
+    except KeyboardInterrupt as signal:
+        interrupt.ask(TERMINATED if isinstance(signal, Terminated) else INTERRUPTED)
+        pool.leave()
+        until = time.monotonic() + ROLLBACK_SECONDS
+        while not pool.ended and time.monotonic() < until:
+            interrupt.cancel()
+            pool.wait(0.5)
+    return [
+        report or SyncReport(declaration.target, declaration.lake, error=interrupt.error(declaration.target))
+        for declaration, report in zip(declarations, pool.reports, strict=True)
+    ]
+
+
+@dataclass
+class _Pool:
+    """Threads that take tables from a queue. They are daemons: one that hangs in a system call does not hold up the exit."""
+
+    declarations: Sequence[Declaration]
+    table: TableRun
+    connections: int
+    reports: list[SyncReport | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reports = [None] * len(self.declarations)
+        self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for i in range(len(self.declarations)):
+            self._todo.put(i)
+        self._over: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._running = min(self.connections, len(self.declarations))
+        for i in range(self._running):
+            threading.Thread(target=self._work, name=f"sync-{i + 1}", daemon=True).start()
+
+    @property
+    def ended(self) -> bool:
+        return not self._running
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until every thread has ended, or for so long."""
+        while self._running:
+            try:
+                self._over.get(timeout=seconds)
+            except queue.Empty:
+                return
+            self._running -= 1
+
+    def leave(self) -> None:
+        """Begin no further table."""
+        while True:
+            try:
+                self._todo.get_nowait()
+            except queue.Empty:
+                return
+
+    def _work(self) -> None:
+        try:
+            while True:
+                try:
+                    i = self._todo.get_nowait()
+                except queue.Empty:
+                    return
+                self.reports[i] = self.table(self.declarations[i])
+        finally:
+            self._over.put(None)
+
+
+class _FaultError(SyncError):
+    """A fault of ours: what was raised, beside what is shown."""
+
+    def __init__(self, target: str, fault: Exception) -> None:
+        super().__init__(
+            f"{target}: {type(fault).__name__}: {fault}",
+            hint="This is a fault in Penstock. Nothing was changed; PENSTOCK_DEBUG=1 shows where it was.",
+        )
+        self.fault = fault
+
+
+def _reported(table: TableSync) -> SyncReport:
+    """Run one table's sync and return its report, with the error that ended it if one did."""
+    try:
+        return table.run()
+    except PenstockError as error:
+        return replace(table.report, error=error)
+    except Exception as fault:
+        told = _FaultError(table.declaration.target, fault)
+        told.__cause__ = fault
+        return replace(table.report, error=told)
+
+
+def _breaks_foreign_key(report: SyncReport) -> bool:
+    return report.error is not None and isinstance(report.error.__cause__, psycopg.errors.ForeignKeyViolation)
