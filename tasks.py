@@ -196,7 +196,7 @@ def sync_run(_: Context, select: str = "", full: bool = False, target: str = "",
     """
     from penstock.commands import sync as syncing
 
-    syncing.sync(_connect(target, branch), select=select, full=full)
+    syncing.sync(_connect(target, branch), _settings(target, branch), select=select, full=full)
 
 
 @task(

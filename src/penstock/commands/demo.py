@@ -68,7 +68,7 @@ def run(settings: Settings, *, rows: int) -> None:
         step.rows, step.scanned = lake.rows, lake.bytes_scanned
         step.told = "Iceberg marts built and tested" if lake.rows else "no mart differs; tests passed"
     with steps.step("sync") as step:
-        synced = syncing.run_sync(connections)
+        synced = syncing.run_sync(connections, settings)
         syncing.show_synced(synced)
         step.rows = sum(report.inserted + report.updated + report.deleted for report in synced)
         step.told = "Postgres equals the lake" if step.rows else "no snapshot is new"

@@ -6,26 +6,35 @@ from typing import TYPE_CHECKING
 
 from penstock import console
 from penstock.connections import Connections
+from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
+    from penstock.settings import Settings
+    from penstock.sync.declaration import Declaration
     from penstock.sync.report import Progress, SyncReport
 
 
-def sync(connections: Connections, *, select: str, full: bool) -> None:
-    show_synced(run_sync(connections, select=select, full=full))
+def sync(connections: Connections, settings: Settings, *, select: str, full: bool) -> None:
+    show_synced(run_sync(connections, settings, select=select, full=full))
 
 
-def run_sync(connections: Connections, *, select: str = "", full: bool = False) -> list[SyncReport]:
-    """Sync what the lake's manifest declares, behind a progress bar."""
-    from penstock.sync.declaration import declarations
-    from penstock.sync.run import sync as sync_tables
-    from penstock.transform.dbt import Side, target_path
+def run_sync(
+    connections: Connections, settings: Settings, *, select: str = "", full: bool = False
+) -> list[SyncReport]:
+    """Sync what the lake's manifest declares, behind a progress bar; who is to be told of failures is told.
 
-    connections.postgres_url()
-    manifest = target_path(Side.LAKE) / "manifest.json"
-    chosen = declarations(manifest, [name for name in select.replace(",", " ").split() if name])
-    for declaration in chosen:
-        connections.environment.require_own_marts(declaration.lake_database, declaration.model)
+    Returns a report a table, failed ones with their error. Raises: PlanError and the like before the first table.
+    """
+    from penstock.sync.postgres import Limits
+    from penstock.sync.run import sync_tables
+
+    try:
+        chosen = _declared(connections, select)
+    except PenstockError as error:
+        if not select:  # with one, it is a person at a keyboard
+            _notify(settings, connections, error)
+        raise
+    limits = Limits(keep_days=settings.sync_keep_runs_days)
     with console.progress_bar() as bar:
         shown: tuple[str, str] = ("", "")
         done = 0
@@ -38,16 +47,50 @@ def run_sync(connections: Connections, *, select: str = "", full: bool = False) 
             bar.advance(now.rows - done)
             done = now.rows
 
-        reports = sync_tables(connections, chosen, full=full, progress=progress)
+        reports = sync_tables(connections, chosen, full=full, progress=progress, limits=limits)
         bar.finish()
+    _notify(settings, connections, reports)
     return reports
 
 
+def _declared(connections: Connections, select: str) -> list[Declaration]:
+    from penstock.sync.declaration import declarations
+    from penstock.transform.dbt import Side, target_path
+
+    connections.postgres_url()
+    manifest = target_path(Side.LAKE) / "manifest.json"
+    chosen = declarations(manifest, [name for name in select.replace(",", " ").split() if name])
+    for declaration in chosen:
+        connections.environment.require_own_marts(declaration.lake_database, declaration.model)
+    return chosen
+
+
+def _notify(settings: Settings, connections: Connections, ended: PenstockError | list[SyncReport]) -> None:
+    """Tell the channels, where there are any, of the run: its tables, or the error that came before them."""
+    from penstock.notify import wanted
+
+    if not wanted(settings):
+        return
+    from penstock.notify.message import WHOLE_RUN, Outcome
+    from penstock.notify.notifier import after_run, outcomes_of
+
+    if isinstance(ended, PenstockError):
+        outcomes = [Outcome(WHOLE_RUN, error=ended.message, hint=ended.hint)]
+    else:
+        outcomes = outcomes_of(ended)
+    for sent in after_run(settings, connections, outcomes, console.note):
+        if not sent.error:
+            console.note(f"Told by {sent.channel}.")
+
+
 def show_synced(reports: list[SyncReport]) -> None:
+    """Print what each table's sync did; raises the error of the first that failed, after those of the others are shown."""
+    from penstock.sync.report import counted
+
     rows = [
         (
             report.table,
-            report.mode,
+            "failed" if report.error else report.mode,
             len(report.partitions),
             console.size(report.bytes_read),
             f"{report.inserted:,}",
@@ -71,7 +114,17 @@ def show_synced(reports: list[SyncReport]) -> None:
     ]
     console.show_table("Lake to Postgres", columns, rows, right=range(2, 9))
     for report in reports:
-        console.note(f"{report.table}: {report.reason}" if report.reason else f"{report.table}: done")
+        for change in report.schema_changes:
+            console.note(f"{report.table}: {change}")
+        if report.error is None:
+            console.note(f"{report.table}: {report.reason or 'done'}")
+    errors = [report.error for report in reports if report.error is not None]
+    if errors:
+        done = len(reports) - len(errors)
+        console.note(f"{counted(len(errors), 'table')} failed, {done} synced.")
+        for error in errors[1:]:
+            console.show_error(error)
+        raise errors[0]
     if all(report.mode == "nothing" for report in reports):
         console.success("Nothing new in the lake: Postgres is as it was.")
     else:
