@@ -13,26 +13,21 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.connections import Connections
 from penstock.errors import SyncError
 from penstock.sync.arrow import dictionary_names, names_of, values_of
 from penstock.sync.checksum import row_hashes, total
 from penstock.sync.columns import Column
 from penstock.sync.encode import encode
 from penstock.sync.fingerprints import Tally
-from penstock.sync.lake import LakeFile, split
+from penstock.sync.lake import LakeFile, LakeObjects
 from penstock.sync.partitions import Region
 from penstock.sync.plan import FileRead
 from penstock.sync.values import Array, Values
-
-if TYPE_CHECKING:
-    from pyarrow.fs import S3FileSystem
 
 # Files read at a time: 1 to 8. One thread already encodes faster than Postgres takes rows; the second hides S3's latency.
 THREADS = 2
@@ -47,25 +42,14 @@ Work = Callable[[FileRead, int, pa.RecordBatch], list[bytes]]
 
 
 class Reading:
-    """What an extract has read so far, shared by all extracts of a sync: counts, and the delete files' positions."""
+    """What the extracts of a sync share: the lake's objects, the rows read so far, and the delete files' positions."""
 
-    def __init__(self, connections: Connections) -> None:
-        self.connections = connections
-        self.requests: list[str] = []
-        self.bytes_read = 0
+    def __init__(self, objects: LakeObjects) -> None:
+        self.objects = objects
         self.rows_read = 0
         self._lock = threading.Lock()
         self._loading = threading.Lock()
         self._deleted: dict[str, dict[str, Array]] = {}
-        self._files: S3FileSystem | None = None
-
-    def open(self, file: LakeFile) -> Any:
-        bucket, key = split(file.location)
-        with self._lock:
-            self._files = self._files or filesystem(self.connections)
-            self.requests.append(file.location)
-            self.bytes_read += file.size
-        return self._files.open_input_file(f"{bucket}/{key}")
 
     def count(self, rows: int) -> None:
         with self._lock:
@@ -82,7 +66,9 @@ class Reading:
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
     def _load(self, delete: LakeFile) -> dict[str, Array]:
-        table = pq.read_table(self.open(delete), columns=["file_path", "pos"], read_dictionary=["file_path"])
+        table = pq.read_table(
+            self.objects.open(delete), columns=["file_path", "pos"], read_dictionary=["file_path"]
+        )
         paths, positions = table["file_path"].combine_chunks(), table["pos"].combine_chunks()
         if isinstance(paths, pa.ChunkedArray):
             paths, positions = paths.chunk(0), positions.chunk(0)
@@ -197,7 +183,7 @@ class Extract:
             ) from error
 
     def _batches(self, read: FileRead, deleted: Array, wanted: Array | None) -> None:
-        source = self._reading.open(read.file)
+        source = self._reading.objects.open(read.file)
         metadata = pq.read_metadata(source)
         if metadata.num_rows != read.file.rows:
             raise SyncError(
@@ -235,31 +221,6 @@ def _spans(metadata: pq.FileMetaData, wanted: Array | None) -> Iterator[tuple[li
         if first != last:
             yield [group], start
         start += rows
-
-
-def filesystem(connections: Connections) -> S3FileSystem:
-    """Return Arrow's S3 client for the lake, with the credentials that boto3 finds."""
-    from pyarrow.fs import S3FileSystem
-
-    options: dict[str, Any] = {"region": connections.region}
-    endpoint = connections.endpoint_urls.get("s3", connections.default_endpoint_url)
-    if endpoint:
-        scheme, _, host = endpoint.rpartition("://")
-        options |= {"endpoint_override": host, "scheme": scheme or "https"}
-    if connections.access_key:
-        options |= {"access_key": connections.access_key, "secret_key": connections.secret_key}
-    else:
-        import boto3
-
-        found = boto3.Session(region_name=connections.region).get_credentials()
-        if found is not None:
-            frozen = found.get_frozen_credentials()
-            options |= {
-                "access_key": frozen.access_key,
-                "secret_key": frozen.secret_key,
-                "session_token": frozen.token,
-            }
-    return S3FileSystem(**options, request_timeout=60, connect_timeout=10)
 
 
 def _without(batch: pa.RecordBatch, start: int, deleted: Array) -> pa.RecordBatch:

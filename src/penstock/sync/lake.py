@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import posixpath
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,21 +33,38 @@ class LakeObjects:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._lock = threading.Lock()
         self._client: Any = None
         self.requests: list[str] = []
         self.bytes_read = 0
 
+    @property
+    def client(self) -> Any:
+        """The S3 client, made when it is first needed and shared by all threads."""
+        with self._lock:
+            self._client = self._client or self._connections.client("s3")
+            return self._client
+
     def read(self, location: str) -> bytes:
-        """Return a whole object; raises FileNotFoundError when it is not there."""
-        bucket, key = split(location)
-        self._client = self._client or self._connections.client("s3")
-        try:
-            body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except self._client.exceptions.NoSuchKey as error:
-            raise FileNotFoundError(location) from error
-        self.requests.append(location)
-        self.bytes_read += len(body)
+        """Return a whole object, checked; raises FileNotFoundError when it is not there."""
+        from penstock.sync import objects
+
+        body = objects.read(self.client, *split(location))
+        self._count(location, len(body))
         return body
+
+    def open(self, file: LakeFile) -> Any:
+        """Return a data or delete file, read whole and checked, as a seekable Arrow file."""
+        from penstock.sync import objects
+
+        opened = objects.open_file(self.client, *split(file.location), file.size)
+        self._count(file.location, file.size)
+        return opened
+
+    def _count(self, location: str, size: int) -> None:
+        with self._lock:
+            self.requests.append(location)
+            self.bytes_read += size
 
 
 def split(location: str) -> tuple[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from penstock.connections import Connections
 from penstock.errors import SyncError
 from penstock.sync import apply, schema
 from penstock.sync.columns import Column
@@ -19,6 +18,7 @@ from penstock.sync.declaration import Declaration
 from penstock.sync.delta import parts
 from penstock.sync.extract import Copying, Extract, Reading, Tallying
 from penstock.sync.fingerprints import Tally
+from penstock.sync.lake import LakeObjects
 from penstock.sync.partitions import Region
 from penstock.sync.plan import FileRead, Plan
 from penstock.sync.state import Connection
@@ -37,7 +37,7 @@ class Paths:
 
     def __init__(
         self,
-        connections: Connections,
+        objects: LakeObjects,
         connection: Connection,
         declaration: Declaration,
         columns: list[Column],
@@ -45,7 +45,7 @@ class Paths:
     ) -> None:
         self._connection, self._declaration, self._columns = connection, declaration, columns
         self._steps, self._report = steps, steps.report
-        self._reading = Reading(connections)
+        self._reading = Reading(objects)
 
     def carry_out(self, plan: Plan) -> Tallies:
         """Make the plan's scope equal the lake; returns what each of its regions holds now.
@@ -65,8 +65,6 @@ class Paths:
                 return self.merge(plan, trusted=False)
         finally:
             self._report.rows_read += self._reading.rows_read
-            self._report.bytes_read += self._reading.bytes_read
-            self._report.requests += self._reading.requests
 
     def load(self, plan: Plan) -> Tallies:
         """Create the table, copy everything into it, index and verify it."""

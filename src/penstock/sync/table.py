@@ -148,10 +148,11 @@ class TableSync:
         report.partitions, report.files = work.partitions, work.files
         self.steps.lap("plan")
         self.checkpoint("planned")
-        if work.mode != "nothing":
-            self._apply(connection, columns, work)
-        report.bytes_read += lake.objects.bytes_read
-        report.requests += lake.objects.requests
+        try:
+            if work.mode != "nothing":
+                self._apply(connection, lake, columns, work)
+        finally:
+            report.bytes_read, report.requests = lake.objects.bytes_read, lake.objects.requests
         now = SyncState(
             lake=declaration.lake,
             table_uuid=lake.uuid,
@@ -174,11 +175,11 @@ class TableSync:
     def _remembered(self, connection: Connection, bounds: Bounds) -> dict[Region, Fingerprint] | None:
         return read_fingerprints(connection, self.declaration, bounds)
 
-    def _apply(self, connection: Connection, columns: list[Column], work: Plan) -> None:
+    def _apply(self, connection: Connection, lake: LakeTable, columns: list[Column], work: Plan) -> None:
         """Make the plan's scope equal the lake, and record what its partitions hold now."""
         from penstock.sync.paths import Paths
 
-        paths = Paths(self.connections, connection, self.declaration, columns, self.steps)
+        paths = Paths(lake.objects, connection, self.declaration, columns, self.steps)
         held = paths.carry_out(work)
         write_fingerprints(
             connection, self.declaration, work.bounds, fingerprints_of(work, held, columns), work.scope
