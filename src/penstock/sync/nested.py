@@ -222,6 +222,8 @@ def _object(entries: dict[str, str]) -> str:
 def _string(text: str) -> str:
     if "\0" in text:
         raise ValueError("it holds a NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("it holds half of a surrogate pair")
     return json.dumps(text, ensure_ascii=False)
 
 

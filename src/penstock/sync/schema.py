@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 
+import psycopg
+
 from penstock.errors import PlanError, SchemaDriftError
 from penstock.sync.columns import Column, SqlType, parse_declared, quoted
 from penstock.sync.declaration import OWN_COLUMNS, Declaration, Index
@@ -66,12 +68,41 @@ def check_drift(declaration: Declaration, columns: Sequence[Column], state: Sync
         )
 
 
+def need_types(connection: Connection, declaration: Declaration, columns: Sequence[Column]) -> list[str]:
+    """Make the extension that a column's type comes from; returns what was done. Raises PlanError where that cannot be."""
+    needing = [column for column in columns if column.type.kind == "vector"]
+    if not needing or connection.execute("select to_regtype('vector') is not null").fetchone() == (True,):
+        return []
+    what = f"{declaration.model}: column '{needing[0].name}' is {needing[0].type.sql}"
+    there = connection.execute("select 1 from pg_available_extensions where name = 'vector'").fetchone()
+    if there is None:
+        raise PlanError(
+            f"{what}, and this Postgres server has no pgvector.",
+            hint="Install pgvector on the server, or declare the column as real[].",
+        )
+    try:
+        with connection.transaction():
+            connection.execute("create extension if not exists vector")
+    except psycopg.errors.InsufficientPrivilege:
+        raise PlanError(
+            f"{what}, and the extension is not in this database.",
+            hint="Let an administrator run `create extension vector` in it: the sync's role may not.",
+        ) from None
+    if connection.execute("select to_regtype('vector') is null").fetchone() == (True,):
+        raise PlanError(
+            f"{what}, and the extension is in a schema that is not on the search path.",
+            hint="Move it: `alter extension vector set schema public`.",
+        )
+    return ["extension vector"]
+
+
 def create(connection: Connection, declaration: Declaration, columns: Sequence[Column]) -> None:
     """Create the empty table without keys and indexes: they are built after the load, which is far cheaper."""
     lines = ["id serial not null", *(f"{quoted(column.name)} {column.sql}" for column in columns)]
     lines += [f"{name} timestamp default current_timestamp" for name in _STAMPS]
     if declaration.schema != "public":
         connection.execute(f"create schema if not exists {quoted(declaration.schema)}".encode())
+    need_types(connection, declaration, columns)
     connection.execute(f"create table {table_name(declaration)} ({', '.join(lines)})".encode())
 
 
@@ -87,7 +118,7 @@ def converge(connection: Connection, declaration: Declaration, columns: Sequence
     """Bring an existing table to the declared shape; returns what was done. The caller holds the lock and commits."""
     found = _actual(connection, declaration)
     table = table_name(declaration)
-    done: list[str] = []
+    done = need_types(connection, declaration, columns)
 
     def alter(clause: str) -> None:
         connection.execute(f"alter table {table} {clause}".encode())

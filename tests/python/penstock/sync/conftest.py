@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,10 @@ _ARROW = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us"),
     "timestamptz": pa.timestamp("us", "UTC"),
+    "float": pa.float32(),
+    "time": pa.time64("us"),
+    "uuid": pa.binary(16),
+    "binary": pa.binary(),
 }
 _counter = itertools.count(1)
 
@@ -61,7 +65,7 @@ class LakeWriter:
         connections: Connections,
         database: str,
         table: str,
-        fields: list[tuple[str, str]] = FIELDS,
+        fields: Sequence[tuple[str, Any]] = FIELDS,
         partition_by: tuple[str, str] | None = ("business_date", "month"),
     ) -> None:
         self._s3, self._glue = connections.client("s3"), connections.client("glue")
@@ -100,7 +104,7 @@ class LakeWriter:
         }
         self._publish()
 
-    def _field(self, name: str, kind: str) -> dict[str, Any]:
+    def _field(self, name: str, kind: Any) -> dict[str, Any]:
         return {"id": self._ids[name], "name": name, "required": False, "type": kind}
 
     # -- files -------------------------------------------------------------------------------------------------------
@@ -207,13 +211,18 @@ class LakeWriter:
         add: Iterable[tuple[str, str]] = (),
         drop: Iterable[str] = (),
         rename: dict[str, str] | None = None,
+        widen: dict[str, str] | None = None,
     ) -> None:
         """Publish a new schema; existing files stay as they are."""
         for name, kind in add:
             self._ids[name] = self.metadata["last-column-id"] = self.metadata["last-column-id"] + 1
             self._fields.append(self._field(name, kind))
         self._fields = [
-            field | {"name": (rename or {}).get(field["name"], field["name"])}
+            field
+            | {
+                "name": (rename or {}).get(field["name"], field["name"]),
+                "type": (widen or {}).get(field["name"], field["type"]),
+            }
             for field in self._fields
             if field["name"] not in drop
         ]
@@ -335,11 +344,25 @@ class _Output:
         return Sink()
 
 
-def _arrow(kind: str) -> pa.DataType:
+def _arrow(kind: Any) -> pa.DataType:
+    """Return the Arrow type of an Iceberg type, nested ones (JSON) with the field ids that a writer leaves in the file."""
+    if isinstance(kind, dict):
+        if kind["type"] == "struct":
+            return pa.struct(
+                [_arrow_field(item["name"], item["id"], item["type"]) for item in kind["fields"]]
+            )
+        if kind["type"] == "list":
+            return pa.list_(_arrow_field("element", kind["element-id"], kind["element"]))
+        key = _arrow_field("key", kind["key-id"], kind["key"]).with_nullable(False)
+        return pa.map_(key, _arrow_field("value", kind["value-id"], kind["value"]))
     if kind.startswith("decimal"):
         precision, scale = kind[8:-1].split(",")
         return pa.decimal128(int(precision), int(scale))
     return _ARROW[kind]
+
+
+def _arrow_field(name: str, number: int, kind: Any) -> pa.Field:
+    return pa.field(name, _arrow(kind), metadata={b"PARQUET:field_id": str(number).encode()})
 
 
 @pytest.fixture(scope="session")
