@@ -349,16 +349,16 @@ class NeonClient:
                 json=body,
                 headers={"Authorization": f"Bearer {key}"},
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # never sent: as good as a 503
-            return self._lost(what, error, status=503), None
-        except httpx.TransportError as error:
-            return self._lost(what, error, status=0), None
         except (httpx.InvalidURL, httpx.LocalProtocolError) as error:
             # a key or an id with a line break in it; the text may quote it
             raise SettingsError(
                 f"Neon cannot be asked: {type(error).__name__}.",
                 hint="Check NEON_API_KEY and NEON_PROJECT_ID.",
             ) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # never sent: as good as a 503
+            return self._lost(what, error, status=503), None
+        except httpx.TransportError as error:
+            return self._lost(what, error, status=0), None
         if not response.is_success:
             return _refusal(what, response, key), _asked_seconds(response)
         if response.status_code == 204 or not response.content:
@@ -409,13 +409,13 @@ def _refusal(what: str, response: httpx.Response, key: str) -> NeonError:
 
 def _asked_seconds(response: httpx.Response) -> float | None:
     """Return what Retry-After asks for: seconds, or a date."""
-    text = response.headers.get("retry-after", "")
+    text = str(response.headers.get("retry-after", ""))
     try:
         return max(0.0, float(text))
     except ValueError:
         pass
     try:
-        at = parsedate_to_datetime(text)
+        at: datetime = parsedate_to_datetime(text)
     except ValueError:
         return None
     return max(0.0, at.timestamp() - datetime.now(UTC).timestamp())
