@@ -426,6 +426,36 @@ def bench_run(_: Context, file: str = "", rows: str = "1251250", rounds: str = "
     )
 
 
+@task(
+    help={
+        "file": "Forecast CSV to measure on; a generated one of --rows by default.",
+        "rows": "Rows of the generated file.",
+        "rounds": "Interleaved rounds; the median counts.",
+        "only": "Ways to measure, of floor, ours, dlt, spec (which takes minutes); all by default.",
+        "big": "Also measure tables of so many times the months: 10, or 10,40.",
+    }
+)
+@told
+def bench_sync(
+    _: Context, file: str = "", rows: str = "1251250", rounds: str = "3", only: str = "", big: str = ""
+) -> None:
+    """Measure the sync beside psql's floor, dlt and the spec's Lambda: first load, nothing changed, a day's changes.
+
+    Whole processes, interleaved in one run, on a stack of its own; what was written is compared with the lake row by row.
+    Prints each promise with what was found. dlt comes with a group of its own: uv run --group bench invoke bench.sync.
+    """
+    from penstock.commands import bench as benchmark
+
+    benchmark.sync(
+        _settings("local"),
+        file=file,
+        rows=_number("--rows", rows),
+        rounds=_number("--rounds", rounds),
+        only=only,
+        big=big,
+    )
+
+
 def _collection(name: str, default: Any = None, **others: Any) -> Collection:
     """Return the tasks of one subject: `invoke NAME` runs the default, if there is one, `invoke NAME.OTHER` another."""
     found = Collection(name)
@@ -449,7 +479,7 @@ namespace = Collection(
         prune=branch_prune,
     ),
     _collection("sync", sync_run, status=sync_status, history=sync_history, notify_test=sync_notify_test),
-    _collection("bench", bench_run),
+    _collection("bench", bench_run, sync=bench_sync),
 )
 
 

@@ -44,17 +44,15 @@ def tasks_page(namespace: Any) -> str:
 
 
 def settings_page(settings_class: Any, root: Path) -> str:
-    """Return the page of settings from the pydantic model: variable, meaning, default."""
-    prefix = settings_class.model_config["env_prefix"]
+    """Return the page of settings from their declarations: variable, meaning, default."""
     lines = [
         HEADER + "# Settings\n",
         "Environment variables, all optional. From `src/penstock/settings.py`.\n",
     ]
     lines.append("| variable | meaning | default |\n|---|---|---|")
-    for name, field in settings_class.model_fields.items():
-        variable = field.validation_alias or f"{prefix}{name}".upper()
+    for field in settings_class.fields.values():
         default = str(field.default).replace(str(root) + "/", "")
-        lines.append(f"| `{variable}` | {field.description} | {f'`{default}`' if default else ''} |")
+        lines.append(f"| `{field.variable}` | {field.description} | {f'`{default}`' if default else ''} |")
     return "\n".join(lines) + "\n"
 
 

@@ -6,20 +6,16 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from penstock.environments import FROM_GIT, Environment, branch_from_git, environment
 from penstock.errors import SettingsError
+from penstock.variables import Field, Variables
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class Settings(BaseSettings):
+class Settings(Variables, prefix="PENSTOCK_"):
     """Read once a process, at the task's edge; passed in everywhere else."""
-
-    model_config = SettingsConfigDict(env_prefix="PENSTOCK_", extra="ignore", populate_by_name=True)
 
     target: str = Field("local", description="Environment to work on: local, dev or production.")
     region: str = Field("us-east-2", description="AWS region.")
@@ -126,11 +122,5 @@ def load(target: str = "", branch: str = "") -> Settings:
 
     Raises: SettingsError naming each variable that cannot be used.
     """
-    try:
-        given = {name: value for name, value in (("target", target), ("branch", branch)) if value}
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise SettingsError(
-            f"Settings cannot be used: {faults}.", hint="docs/reference/settings.md lists them."
-        ) from error
+    given = {name: value for name, value in (("target", target), ("branch", branch)) if value}
+    return Settings(**given)

@@ -64,7 +64,7 @@ class Variables:
             for name, value in found.items()
         }
 
-    def __init__(self, environ: Mapping[str, str] | None = None, **given: object) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, /, **given: object) -> None:
         """Read the environment; what is given by name wins.
 
         Raises: SettingsError naming each variable that cannot be used.

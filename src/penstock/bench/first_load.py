@@ -67,13 +67,18 @@ def floor(connections: Connections, copied: Path) -> Took:
     return command(arguments)
 
 
-def _script(connections: Connections, copied: Path) -> str:
-    """Return psql's script; the indexes are read from the table the sync made, so that both sides build the same."""
+def indexes(connections: Connections) -> list[tuple[str, str]]:
+    """Return name and definition of each index of the table that the sync made."""
     with psycopg.connect(connections.postgres_url()) as connection:
-        found = connection.execute(
+        return connection.execute(
             "select indexname, indexdef from pg_indexes where schemaname = 'public' and tablename = %s order by indexname",
             (TABLE,),
         ).fetchall()
+
+
+def _script(connections: Connections, copied: Path) -> str:
+    """Return psql's script; the indexes are read from the table the sync made, so that both sides build the same."""
+    found = indexes(connections)
     if not found:
         raise PenstockError(
             f"{TABLE} has no indexes to compare with.", hint="The sync has to run before its floor."

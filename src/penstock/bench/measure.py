@@ -1,7 +1,12 @@
-"""Run a command to its end and tell what it took: wall seconds and peak resident memory of the process itself."""
+"""Run a command to its end and tell what it took: wall seconds, processor seconds, and the peak resident memory of the
+process itself.
+
+Processor seconds are the steadier figure where other work is done on the machine at the same time.
+"""
 
 from __future__ import annotations
 
+import resource
 import statistics
 import subprocess
 import threading
@@ -17,38 +22,75 @@ from penstock.errors import PenstockError
 SAMPLE_SECONDS = 0.02
 
 
+class TookTooLongError(PenstockError):
+    """A command was stopped because its time was up."""
+
+
 @dataclass(frozen=True)
 class Took:
+    """What a command took; `cpu_seconds` are its own and its children's, in user mode and in the kernel."""
+
     seconds: float
     peak_bytes: int
     output: str = ""
+    cpu_seconds: float = 0.0
 
 
 def command(
-    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    arguments: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    given: str | None = None,
+    limit_seconds: float | None = None,
 ) -> Took:
-    """Run a command; return what it took.
+    """Run a command; return what it took. `given` is what it reads on its standard input.
 
-    Raises: PenstockError with the command's own words when it fails.
+    Raises: PenstockError with the command's own words when it fails, TookTooLongError when its time is up.
     """
+    before = _children_seconds()
     started = time.perf_counter()
     with (
         subprocess.Popen(
             arguments,
             env=env,
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         ) as process,
         peak_of(process.pid) as peak,
     ):
-        output, _ = process.communicate()
+        try:
+            output, _ = process.communicate(given, limit_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise TookTooLongError(f"{arguments[0]} was stopped after {limit_seconds:.0f} seconds.") from None
         seconds = time.perf_counter() - started
     if process.returncode:
         raise PenstockError(f"{arguments[0]} ended with {process.returncode}:\n{output}")
-    return Took(seconds, peak[0], output)
+    return Took(seconds, peak[0], output, _children_seconds() - before)
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def server_seconds(pid: int) -> float:
+    """Return the processor seconds of a server process and its children so far, those that have ended included."""
+    import psutil
+
+    server = psutil.Process(pid)
+    times = server.cpu_times()
+    total = float(times.user + times.system + times.children_user + times.children_system)
+    for child in server.children():
+        with suppress(psutil.Error):
+            own = child.cpu_times()
+            total += own.user + own.system
+    return total
 
 
 @contextmanager

@@ -36,5 +36,5 @@ def test_environment_aws_target_without_them_is_taken(monkeypatch):
 
 def test_load_unusable_value_is_named(monkeypatch):
     monkeypatch.setenv("PENSTOCK_DEBUG", "perhaps")
-    with pytest.raises(SettingsError, match="debug"):
+    with pytest.raises(SettingsError, match="PENSTOCK_DEBUG: 'perhaps' is neither true nor false"):
         load()
