@@ -8,6 +8,7 @@ round starts from the same lake.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -144,16 +145,44 @@ class ForecastLake:
         table = catalog.create_table((self.database, TABLE), SCHEMA, location=location)
         with table.update_spec() as spec:
             spec.add_field("business_date", MonthTransform(), "business_date_month")
-        for part in parts:
-            table.append(part)
         self._table = table
+        for part in parts:
+            self._commit(part)
         return self._version()
 
-    def rewrite(self, months: pa.Table) -> Version:
-        """Replace the months that these rows are of."""
-        assert self._table is not None
-        self._table.dynamic_partition_overwrite(months)
+    def rewrite(self, rows: pa.Table) -> Version:
+        """Replace the files of the months that these rows are of."""
+        self._commit(rows)
         return self._version()
+
+    def _commit(self, rows: pa.Table) -> None:
+        """Commit one snapshot: a file a month of these rows, in the place of those that the months had."""
+        from pyiceberg.io.pyarrow import write_file
+        from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
+        from pyiceberg.table import WriteTask
+
+        assert self._table is not None
+        table, months = self._table, months_of(rows)
+        spec, schema = table.spec(), table.schema()
+
+        def task(number: int, month: int) -> WriteTask:
+            value = PartitionFieldValue(spec.fields[0], month)
+            return WriteTask(
+                uuid.uuid4(),
+                number,
+                schema,
+                rows.filter(pa.array(months == month)).to_batches(),
+                partition_key=PartitionKey([value], spec, schema),
+            )
+
+        wanted = [int(month) for month in np.unique(months)]
+        old = [item.file for item in table.scan().plan_files() if item.file.partition[0] in wanted]
+        tasks = (task(number, month) for number, month in enumerate(wanted))
+        with table.transaction() as transaction, transaction.update_snapshot().overwrite() as snapshot:
+            for file in old:
+                snapshot.delete_data_file(file)
+            for file in write_file(table.io, table.metadata, tasks):
+                snapshot.append_data_file(file)
 
     def show(self, version: Version) -> None:
         """Make a version the current one, as whoever asks the catalog sees it."""
