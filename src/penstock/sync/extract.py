@@ -29,12 +29,8 @@ from penstock.sync.partitions import Region
 from penstock.sync.plan import FileRead
 from penstock.sync.values import Array, Values
 
-# Files read at a time: 1 to 8. One thread already encodes faster than Postgres takes rows; the second hides S3's latency.
-THREADS = 2
 # Rows a batch: 4,096 to 131,072. Larger batches leave the processor's cache, smaller ones cost numpy's fixed price a call.
 BATCH_ROWS = 32_768
-# Encoded batches waiting for the socket: 1 to 16, some 3 MB each.
-QUEUE = 4
 
 # Turns a batch of live rows into blocks for the socket, in a reader's thread. The number is that of the read's live rows
 # before this batch. Batches of one read come in order, those of several at once.
@@ -42,10 +38,13 @@ Work = Callable[[FileRead, int, pa.RecordBatch], list[bytes]]
 
 
 class Reading:
-    """What the extracts of a sync share: the lake's objects, the rows read so far, and the delete files' positions."""
+    """What the extracts of a sync share: the lake's objects, the rows read so far, and the delete files' positions.
 
-    def __init__(self, objects: LakeObjects) -> None:
-        self.objects = objects
+    readers, queued: threads that read, and encoded batches that wait for the socket, as `Limits` has them for a table.
+    """
+
+    def __init__(self, objects: LakeObjects, readers: int = 2, queued: int = 4) -> None:
+        self.objects, self.readers, self.queued = objects, readers, queued
         self.rows_read = 0
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -115,7 +114,7 @@ class Extract:
         self._reading, self._columns, self._reads, self._turn = reading, columns, reads, work
         self._stop = threading.Event()
         self._todo: queue.SimpleQueue[FileRead] = queue.SimpleQueue()
-        self._done: queue.Queue[list[bytes] | Exception | None] = queue.Queue(QUEUE)
+        self._done: queue.Queue[list[bytes] | Exception | None] = queue.Queue(reading.queued)
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the work's blocks; raises the first error of a reader. Readers stop when this is closed."""
@@ -123,7 +122,7 @@ class Extract:
             return
         for read in self._reads:
             self._todo.put(read)
-        count = min(THREADS, len(self._reads))
+        count = min(self._reading.readers, len(self._reads))
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
         for thread in threads:
             thread.start()
@@ -210,14 +209,14 @@ class Extract:
 
 
 def _spans(metadata: pq.FileMetaData, wanted: Array | None) -> Iterator[tuple[list[int], int]]:
-    """Yield row groups to read together, and the position of their first row: all, or each that has a wanted row."""
-    if wanted is None:
-        yield list(range(metadata.num_row_groups)), 0
-        return
+    """Yield each row group to read, and the position of its first row: all, or those that have a wanted row.
+
+    One at a time: Arrow fetches whole what it is asked for together, and a file may be larger than memory.
+    """
     start = 0
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group).num_rows
-        first, last = np.searchsorted(wanted, [start, start + rows])
+        first, last = (0, rows) if wanted is None else np.searchsorted(wanted, [start, start + rows])
         if first != last:
             yield [group], start
         start += rows

@@ -21,6 +21,7 @@ from penstock.sync.fingerprints import Tally
 from penstock.sync.lake import LakeObjects
 from penstock.sync.partitions import Region
 from penstock.sync.plan import FileRead, Plan
+from penstock.sync.postgres import Limits
 from penstock.sync.state import Connection
 from penstock.sync.steps import Steps
 from penstock.sync.verify import described, differing, table_tallies, verify
@@ -42,10 +43,11 @@ class Paths:
         declaration: Declaration,
         columns: list[Column],
         steps: Steps,
+        limits: Limits,
     ) -> None:
         self._connection, self._declaration, self._columns = connection, declaration, columns
         self._steps, self._report = steps, steps.report
-        self._reading = Reading(objects)
+        self._reading = Reading(objects, limits.readers, limits.queued_batches)
 
     def carry_out(self, plan: Plan) -> Tallies:
         """Make the plan's scope equal the lake; returns what each of its regions holds now.

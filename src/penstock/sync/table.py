@@ -25,7 +25,7 @@ from penstock.sync.interrupt import Interrupt
 from penstock.sync.lake import LakeObjects, LakeTable, locate
 from penstock.sync.partitions import Bounds, Region
 from penstock.sync.plan import Plan, fingerprints_of, plan, unchanged
-from penstock.sync.postgres import Limits, begin_limits, connect, lock
+from penstock.sync.postgres import Limits, begin_limits, catalog_change, connect, lock
 from penstock.sync.report import Checkpoint, Progress, Report, SyncReport
 from penstock.sync.runs import begin_run, write_run
 from penstock.sync.state import Connection, SyncState, prepare, read_state, write_state
@@ -116,18 +116,9 @@ class TableSync:
         committed meanwhile. The table's shape is converged in a transaction of its own, or readers would wait for the load.
         """
         declaration = self.declaration
-        with connection.transaction():
-            begin_limits(connection, self.limits)
-            lock(connection, declaration, self.limits)
-            location = locate(glue, declaration.lake_database, declaration.lake_table)
-            lake = LakeTable(LakeObjects(self.connections), location)
-            columns = resolve(lake.fields(), declaration.columns, declaration.key, declaration.model)
-            schema.check_columns(declaration, columns)
-            schema.check_drift(declaration, columns, read_state(connection, declaration))
-            if schema.exists(connection, declaration):
-                schema.converge(connection, declaration, columns)
-            self._token = self._token or uuid4()
-            begin_run(connection, declaration, self._token, self.started)
+        location, lake, columns = catalog_change(
+            connection, self.limits, declaration, partial(self._shape, connection, glue)
+        )
         with connection.transaction():
             begin_limits(connection, self.limits)
             lock(connection, declaration, self.limits)
@@ -136,6 +127,22 @@ class TableSync:
             self._locked(connection, lake, columns)
             self.checkpoint("before commit")
         return True
+
+    def _shape(self, connection: Connection, glue: Any) -> tuple[str, LakeTable, list[Column]]:
+        """Look at the lake under the lock and converge the table's shape; a run with work to do is noted as begun."""
+        declaration = self.declaration
+        self.interrupt.check()
+        lock(connection, declaration, self.limits)
+        location = locate(glue, declaration.lake_database, declaration.lake_table)
+        lake = LakeTable(LakeObjects(self.connections), location)
+        columns = resolve(lake.fields(), declaration.columns, declaration.key, declaration.model)
+        schema.check_columns(declaration, columns)
+        schema.check_drift(declaration, columns, read_state(connection, declaration))
+        if schema.exists(connection, declaration):
+            schema.converge(connection, declaration, columns)
+        self._token = self._token or uuid4()
+        begin_run(connection, declaration, self._token, self.started)
+        return location, lake, columns
 
     def _locked(self, connection: Connection, lake: LakeTable, columns: list[Column]) -> None:
         """Everything of the one transaction: plan against the state under the lock, apply, verify, record."""
@@ -179,7 +186,7 @@ class TableSync:
         """Make the plan's scope equal the lake, and record what its partitions hold now."""
         from penstock.sync.paths import Paths
 
-        paths = Paths(lake.objects, connection, self.declaration, columns, self.steps)
+        paths = Paths(lake.objects, connection, self.declaration, columns, self.steps, self.limits)
         held = paths.carry_out(work)
         write_fingerprints(
             connection, self.declaration, work.bounds, fingerprints_of(work, held, columns), work.scope
