@@ -40,7 +40,7 @@ def told(body: Callable[..., Any]) -> Callable[..., Any]:
             if known is None or _debugging():
                 raise
             console.show_error(known)
-            raise Exit(code=1) from None
+            raise Exit(code=known.exit_code) from None
         except KeyboardInterrupt:
             raise Exit(
                 "Interrupted. Every task can be run again; docs/runbooks/interrupted.md says what lies where.",

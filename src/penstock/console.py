@@ -139,9 +139,39 @@ class Bar:
             self._task = None
 
 
+class Bars:
+    """Progress of several things at once, a line each: `show` what is known of one, by its key."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self._tasks: dict[str, Any] = {}
+        self._labels: dict[str, str] = {}
+
+    def show(self, key: str, label: str, done: int, total: int | None) -> None:
+        """Show how far `key` is. With another label its line starts afresh."""
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(label, total=total)
+        elif self._labels[key] != label:
+            self._progress.reset(self._tasks[key], description=label, total=total)
+        self._labels[key] = label
+        self._progress.update(self._tasks[key], completed=done, total=total)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Bars]:
+    """Show lines of progress on stderr while the block runs."""
+    with _progress(of_bytes=False) as progress:
+        yield Bars(progress)
+
+
 @contextmanager
 def progress_bar(*, of_bytes: bool = False) -> Iterator[Bar]:
     """Show bars on stderr while the block runs; `of_bytes` shows sizes and rates instead of counts."""
+    with _progress(of_bytes=of_bytes) as progress:
+        yield Bar(progress)
+
+
+def _progress(*, of_bytes: bool) -> Any:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -161,5 +191,4 @@ def progress_bar(*, of_bytes: bool = False) -> Iterator[Bar]:
         *amounts,
         TimeElapsedColumn(),
     ]
-    with Progress(*columns, console=err()) as progress:
-        yield Bar(progress)
+    return Progress(*columns, console=err())

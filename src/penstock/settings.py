@@ -59,6 +59,12 @@ class Settings(Variables, prefix="PENSTOCK_"):
     neon_api_url: str = Field(
         "https://console.neon.tech/api/v2", description="Address of Neon's API; https, or on this machine."
     )
+    sync_connections: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Tables synced at a time, each on a connection to Postgres; 1: one after another.",
+    )
     sync_keep_runs_days: float = Field(
         90,
         ge=0,

@@ -25,6 +25,7 @@ def run_sync(
 
     Returns a report a table, failed ones with their error. Raises: PlanError and the like before the first table.
     """
+    from penstock.sync.interrupt import sigterm_interrupts
     from penstock.sync.postgres import Limits
     from penstock.sync.run import sync_tables
 
@@ -34,21 +35,13 @@ def run_sync(
         if not select:  # with one, it is a person at a keyboard
             _notify(settings, connections, error)
         raise
-    limits = Limits(keep_days=settings.sync_keep_runs_days)
-    with console.progress_bar() as bar:
-        shown: tuple[str, str] = ("", "")
-        done = 0
+    limits = Limits(connections=settings.sync_connections, keep_days=settings.sync_keep_runs_days)
+    with sigterm_interrupts(), console.progress_bars() as bars:
 
         def progress(now: Progress) -> None:
-            nonlocal shown, done
-            if (now.table, now.step) != shown:
-                shown, done = (now.table, now.step), 0
-                bar.start(f"{now.table}: {now.step}", now.total or None)
-            bar.advance(now.rows - done)
-            done = now.rows
+            bars.show(now.table, f"{now.table}: {now.step}", now.rows, now.total or None)
 
         reports = sync_tables(connections, chosen, full=full, progress=progress, limits=limits)
-        bar.finish()
     _notify(settings, connections, reports)
     return reports
 
@@ -120,6 +113,7 @@ def show_synced(reports: list[SyncReport]) -> None:
             console.note(f"{report.table}: {report.reason or 'done'}")
     errors = [report.error for report in reports if report.error is not None]
     if errors:
+        errors.sort(key=lambda error: -error.exit_code)  # an interruption's exit code is the run's
         done = len(reports) - len(errors)
         console.note(f"{counted(len(errors), 'table')} failed, {done} synced.")
         for error in errors[1:]:
