@@ -183,20 +183,40 @@ def build(
 @task(
     help={
         "select": "Models to sync, comma-separated; all that declare meta.sync by default.",
-        "full": "Read every partition again; only what differs is written.",
+        "full": "Compare every partition with the lake; only what differs is written.",
+        "dry-run": "Print what would be read, and why; write nothing.",
+        "verify": "Compare every partition with the lake as it was synced; write nothing. Exits with 1 where they differ.",
+        "repair": "Compare likewise, and mend the partitions that differ.",
         "target": TARGET,
         "branch": BRANCH,
     }
 )
 @told
-def sync_run(_: Context, select: str = "", full: bool = False, target: str = "", branch: str = "") -> None:
+def sync_run(
+    _: Context,
+    select: str = "",
+    full: bool = False,
+    dry_run: bool = False,
+    verify: bool = False,
+    repair: bool = False,
+    target: str = "",
+    branch: str = "",
+) -> None:
     """Make Postgres equal to the lake: read what changed since the last sync, apply and verify it.
 
     Rows, snapshot id and the run's record commit in one transaction a table; nothing changed costs one look-up.
     """
     from penstock.commands import sync as syncing
 
-    syncing.sync(_connect(target, branch), _settings(target, branch), select=select, full=full)
+    syncing.sync(
+        _connect(target, branch),
+        _settings(target, branch),
+        select=select,
+        full=full,
+        dry_run=dry_run,
+        verify=verify,
+        repair=repair,
+    )
 
 
 @task(

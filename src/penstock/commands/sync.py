@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock import console
 from penstock.connections import Connections
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, SettingsError
 
 if TYPE_CHECKING:
     from penstock.settings import Settings
@@ -14,12 +14,36 @@ if TYPE_CHECKING:
     from penstock.sync.report import Progress, SyncReport
 
 
-def sync(connections: Connections, settings: Settings, *, select: str, full: bool) -> None:
-    show_synced(run_sync(connections, settings, select=select, full=full))
+def sync(
+    connections: Connections,
+    settings: Settings,
+    *,
+    select: str,
+    full: bool = False,
+    dry_run: bool = False,
+    verify: bool = False,
+    repair: bool = False,
+) -> None:
+    """Sync, or say what a sync would do, or compare, or mend; raises SettingsError where these contradict each other."""
+    if dry_run + verify + repair > 1 or (full and (verify or repair)):
+        raise SettingsError(
+            "Only one of --dry-run, --verify and --repair can be asked for, and --full goes with --dry-run alone.",
+            hint="--verify compares and writes nothing; --repair compares and mends.",
+        )
+    if dry_run or verify:
+        from penstock.commands import sync_checks
+
+        chosen = _declared(connections, select)
+        if dry_run:
+            sync_checks.dry_run(connections, chosen, full=full)
+        else:
+            sync_checks.verify(connections, chosen)
+        return
+    show_synced(run_sync(connections, settings, select=select, full=full, mend=repair))
 
 
 def run_sync(
-    connections: Connections, settings: Settings, *, select: str = "", full: bool = False
+    connections: Connections, settings: Settings, *, select: str = "", full: bool = False, mend: bool = False
 ) -> list[SyncReport]:
     """Sync what the lake's manifest declares, behind a progress bar; who is to be told of failures is told.
 
@@ -41,7 +65,7 @@ def run_sync(
         def progress(now: Progress) -> None:
             bars.show(now.table, f"{now.table}: {now.step}", now.rows, now.total or None)
 
-        reports = sync_tables(connections, chosen, full=full, progress=progress, limits=limits)
+        reports = sync_tables(connections, chosen, full=full, mend=mend, progress=progress, limits=limits)
     _notify(settings, connections, reports)
     return reports
 

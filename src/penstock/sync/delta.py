@@ -136,11 +136,11 @@ class Part:
 
     def _rows_left(self, read: FileRead) -> bool:
         left = self._left.get(read.region)
-        return left is not None and any(_among(hashes, left).any() for hashes in self._hashes[read])
+        return left is not None and any(among(hashes, left).any() for hashes in self._hashes[read])
 
     def _old_keys(self, read: FileRead, ordinal: int, batch: pa.RecordBatch) -> list[bytes]:
         hashes = self._hashes[read][0][ordinal : ordinal + batch.num_rows]
-        mask = _among(hashes, self._left[read.region])
+        mask = among(hashes, self._left[read.region])
         if not mask.any():
             return []
         kept = batch.filter(pa.array(mask))
@@ -190,7 +190,7 @@ def _by_region(reads: Sequence[FileRead]) -> dict[Region, list[FileRead]]:
     return found
 
 
-def _among(hashes: Array, wanted: Array) -> Array:
+def among(hashes: Array, wanted: Array) -> Array:
     """Return which hashes are among the sorted, wanted ones."""
     at = np.minimum(np.searchsorted(wanted, hashes), len(wanted) - 1)
     found: Array = wanted[at] == hashes

@@ -133,10 +133,12 @@ class Paths:
         if asked is None or asked:
             known |= self.held(plan if asked is None else plan.restricted(asked))
         wrong = differing(lake, known)
+        there = lake.keys() | known.keys()
+        self._report.reason += f"; {len(wrong)} of {len(there)} partitions differed"
         self._steps.lap("compare")
         written, before, after = apply.Written(), 0, 0
         if wrong:
-            part = plan if wrong == lake.keys() | known.keys() else plan.restricted(wrong)
+            part = plan if wrong == there else plan.restricted(wrong)
             table = apply.stage(self._connection, self._columns)
             self._steps.step("copy")
             copied, _ = self.copy(part.reads, part, table)

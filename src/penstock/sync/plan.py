@@ -90,12 +90,12 @@ class Plan:
 
     @property
     def files(self) -> int:
-        return len(_locations(self.needed))
+        return len(sizes(self.needed))
 
     @property
     def bytes(self) -> int:
         """Bytes of the files needed; of those of which only some rows are wanted, less may be read."""
-        return sum(_locations(self.needed).values())
+        return sum(sizes(self.needed).values())
 
     def predicate(self, alias: str) -> str:
         """The SQL condition of the rows in scope."""
@@ -173,6 +173,23 @@ def fingerprints_of(
         region: Fingerprint(held.get(region, nothing).rows, held.get(region, nothing).checksum, digest, now)
         for region, digest in done.digests.items()
     }
+
+
+def committed_version(lake: LakeTable, state: SyncState | None) -> LakeTable | None:
+    """Return the lake table as it was synced; None when that is not known or cannot be read any more."""
+    if state is None or state.table_uuid != lake.uuid:
+        return None
+    version = lake if state.metadata_location == lake.metadata_location else None
+    version = version or lake.former(state.metadata_location)
+    if version is None and lake.knows(state.snapshot_id):
+        version = lake.at(state.snapshot_id)
+    if version is None:
+        return None
+    try:
+        version.manifests(version.snapshot_id)
+    except FileNotFoundError:
+        return None
+    return version
 
 
 def live_reads(lake: LakeTable, columns: list[Column]) -> tuple[Bounds, list[FileRead]]:
@@ -383,7 +400,7 @@ def _largest(reads: Iterable[FileRead]) -> int:
     return max(rows, default=0)
 
 
-def _locations(reads: Iterable[FileRead]) -> dict[str, int]:
+def sizes(reads: Iterable[FileRead]) -> dict[str, int]:
     """Return the sizes of all files that these reads open, by location."""
     return {
         file.location: file.size

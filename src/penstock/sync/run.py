@@ -35,17 +35,25 @@ def sync(
     declarations: Iterable[Declaration],
     *,
     full: bool = False,
+    mend: bool = False,
     progress: Report = silent,
     checkpoint: Checkpoint = silent,
     limits: Limits | None = None,
 ) -> list[SyncReport]:
     """Make each declared table equal its lake table; returns a report a table, in order.
 
+    `full` compares every row, `mend` too, but with the snapshot synced last.
     `checkpoint` is called with the name of each step reached (tests stop the world there), in the table's thread.
     Raises: the first table's error, after every table was tried; the others' messages are its notes.
     """
     reports = sync_tables(
-        connections, declarations, full=full, progress=progress, checkpoint=checkpoint, limits=limits
+        connections,
+        declarations,
+        full=full,
+        mend=mend,
+        progress=progress,
+        checkpoint=checkpoint,
+        limits=limits,
     )
     errors = [report.error for report in reports if report.error is not None]
     if errors:
@@ -61,6 +69,7 @@ def sync_tables(
     declarations: Iterable[Declaration],
     *,
     full: bool = False,
+    mend: bool = False,
     progress: Report = silent,
     checkpoint: Checkpoint = silent,
     limits: Limits | None = None,
@@ -83,7 +92,16 @@ def sync_tables(
 
     def table(declaration: Declaration) -> SyncReport:
         return _reported(
-            TableSync(connections, declaration, full, one_at_a_time, reached, shared, interrupt=interrupt)
+            TableSync(
+                connections,
+                declaration,
+                full,
+                one_at_a_time,
+                reached,
+                shared,
+                interrupt=interrupt,
+                mend=mend,
+            )
         )
 
     reports = run_tables(declared, table, limits.connections, interrupt)

@@ -19,12 +19,11 @@ from penstock.sync import schema
 from penstock.sync.columns import Column, resolve
 from penstock.sync.declaration import Declaration
 from penstock.sync.failed import named
-from penstock.sync.fingerprints import Fingerprint, read_fingerprints, write_fingerprints
+from penstock.sync.fingerprints import read_fingerprints, write_fingerprints
 from penstock.sync.glue import Glue
 from penstock.sync.interrupt import Interrupt
 from penstock.sync.lake import LakeObjects, LakeTable, locate
-from penstock.sync.partitions import Bounds, Region
-from penstock.sync.plan import Plan, fingerprints_of, plan, unchanged
+from penstock.sync.plan import Plan, committed_version, everything, fingerprints_of, plan, unchanged
 from penstock.sync.postgres import Limits, begin_limits, catalog_change, connect, lock
 from penstock.sync.report import Checkpoint, Progress, Report, SyncReport
 from penstock.sync.runs import begin_run, write_run
@@ -45,8 +44,11 @@ class TableSync:
         limits: Limits,
         *,
         interrupt: Interrupt | None = None,
+        mend: bool = False,
     ) -> None:
         self.connections, self.declaration, self.full = connections, declaration, full
+        self.mend = mend  # make the table equal the snapshot it was last synced from, and no newer one
+        self._mended: SyncState | None = None
         self.progress, self.checkpoint, self.limits = progress, checkpoint, limits
         self.interrupt = interrupt or Interrupt()
         self.report = SyncReport(declaration.target, declaration.lake)
@@ -96,7 +98,7 @@ class TableSync:
         self.steps.begin("plan")
         location = locate(glue, declaration.lake_database, declaration.lake_table)
         state = read_state(connection, declaration)
-        if not self.full and unchanged(state, declaration, location):
+        if not (self.full or self.mend) and unchanged(state, declaration, location):
             assert state is not None
             self.report.reason, self.report.snapshot_id = "the lake table is as it was", state.snapshot_id
             self.steps.lap("plan")
@@ -124,6 +126,8 @@ class TableSync:
             lock(connection, declaration, self.limits)
             if locate(glue, declaration.lake_database, declaration.lake_table) != location:
                 return False
+            if self._mended is not None and read_state(connection, declaration) != self._mended:
+                return False
             self._locked(connection, lake, columns)
             self.checkpoint("before commit")
         return True
@@ -134,7 +138,7 @@ class TableSync:
         self.interrupt.check()
         lock(connection, declaration, self.limits)
         location = locate(glue, declaration.lake_database, declaration.lake_table)
-        lake = LakeTable(LakeObjects(self.connections), location)
+        lake = self._version(connection, LakeTable(LakeObjects(self.connections), location))
         columns = resolve(lake.fields(), declaration.columns, declaration.key, declaration.model)
         schema.check_columns(declaration, columns)
         schema.check_drift(declaration, columns, read_state(connection, declaration))
@@ -144,13 +148,27 @@ class TableSync:
         begin_run(connection, declaration, self._token, self.started)
         return location, lake, columns
 
+    def _version(self, connection: Connection, lake: LakeTable) -> LakeTable:
+        """Return the version of the lake table to sync: the current one, or for a mend the committed one, if it is there."""
+        self._mended = None
+        if self.mend:
+            state = read_state(connection, self.declaration)
+            version = committed_version(lake, state)
+            if version is not None:
+                self._mended = state
+                return version
+        return lake
+
     def _locked(self, connection: Connection, lake: LakeTable, columns: list[Column]) -> None:
         """Everything of the one transaction: plan against the state under the lock, apply, verify, record."""
         declaration, report = self.declaration, self.report
         state = read_state(connection, declaration)
         there = schema.exists(connection, declaration)
-        remembered = partial(self._remembered, connection)
-        work = plan(lake, state, columns, remembered, full=self.full, exists=there)
+        if self._mended is not None:
+            work = everything("a repair was asked for", lake, columns)
+        else:
+            remembered = partial(read_fingerprints, connection, declaration)
+            work = plan(lake, state, columns, remembered, full=self.full or self.mend, exists=there)
         report.mode, report.reason, report.snapshot_id = work.mode, work.reason, work.snapshot_id
         report.partitions, report.files = work.partitions, work.files
         self.steps.lap("plan")
@@ -160,7 +178,7 @@ class TableSync:
                 self._apply(connection, lake, columns, work)
         finally:
             report.bytes_read, report.requests = lake.objects.bytes_read, lake.objects.requests
-        now = SyncState(
+        now = self._mended or SyncState(
             lake=declaration.lake,
             table_uuid=lake.uuid,
             metadata_location=lake.metadata_location,
@@ -178,9 +196,6 @@ class TableSync:
             declaration=declaration.fingerprint,
         )
         write_state(connection, declaration, now, self._write_run(connection, self._record()))
-
-    def _remembered(self, connection: Connection, bounds: Bounds) -> dict[Region, Fingerprint] | None:
-        return read_fingerprints(connection, self.declaration, bounds)
 
     def _apply(self, connection: Connection, lake: LakeTable, columns: list[Column], work: Plan) -> None:
         """Make the plan's scope equal the lake, and record what its partitions hold now."""
