@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from penstock.errors import SettingsError
 from penstock.settings import PROJECT_ROOT
@@ -10,7 +11,7 @@ from penstock.settings import PROJECT_ROOT
 _HINT = "Name the database branch: --branch preview/pr-12, or PENSTOCK_BRANCH."
 
 
-def current_branch() -> str:
+def current_branch(root: Path = PROJECT_ROOT) -> str:
     """Return the name of the checked out git branch of this project.
 
     Raises: SettingsError where there is no git, no repository, or a commit is checked out instead of a branch.
@@ -18,7 +19,7 @@ def current_branch() -> str:
     try:
         done = subprocess.run(
             ["git", "symbolic-ref", "--quiet", "--short", "HEAD"],
-            cwd=PROJECT_ROOT,
+            cwd=root,
             capture_output=True,
             text=True,
             timeout=10,

@@ -131,7 +131,7 @@ def statuses(
     """Return where each declared table stands, in their order; raises SyncError when Postgres cannot be reached."""
     moment = now or datetime.now(UTC)
     glue = Glue(connections)
-    with connect(connections.postgres_url(), LIMITS) as connection:
+    with connect(connections.postgres_url(), LIMITS, reread=connections.reread_postgres_url) as connection:
         connection.execute("set timezone to 'UTC'")
         there = _tables(connection)
         return [_status(connections, connection, glue, item, there, moment) for item in declarations]
@@ -144,7 +144,7 @@ def history(
 
     `table` keeps those of one table, named with or without its schema. Raises SyncError when Postgres cannot be reached.
     """
-    with connect(connections.postgres_url(), LIMITS) as connection:
+    with connect(connections.postgres_url(), LIMITS, reread=connections.reread_postgres_url) as connection:
         connection.execute("set timezone to 'UTC'")
         if "sync_runs" not in _tables(connection):
             return None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from penstock.connections import Connections, connect
+from penstock.credentials import Secret
 from penstock.environments import environment
 from penstock.errors import SettingsError
 from penstock.settings import Settings
@@ -101,3 +102,66 @@ def test_exports_local_go_round_a_proxy(monkeypatch: pytest.MonkeyPatch, before:
     monkeypatch.setenv("NO_PROXY", after)
     assert local.exports()["NO_PROXY"] == after
     assert "NO_PROXY" not in Connections(environment("dev", "123456789012"), "us-east-2").exports()
+
+
+def dev(**values: str) -> Settings:
+    return Settings(target="dev", aws_account="123456789012", **values)
+
+
+@pytest.fixture
+def _no_neon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "NEON_API_KEY", "NEON_PROJECT_ID", "PENSTOCK_BRANCH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("_no_neon")
+def test_connect_url_that_lies_elsewhere_is_asked_for_on_first_use_only() -> None:
+    connections = connect(dev(database_url_from="ssm:/penstock/url"))
+
+    assert connections.has_postgres
+    assert "DATABASE_URL" not in connections.exports(
+        postgres=False
+    )  # nobody was asked: there are no AWS credentials
+
+
+@pytest.mark.usefixtures("_no_neon")
+def test_connect_url_given_twice_is_refused() -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL and PENSTOCK_DATABASE_URL_FROM are both set"):
+        connect(dev(database_url="postgresql://h/d", database_url_from="ssm:/x"))
+
+
+@pytest.mark.usefixtures("_no_neon")
+def test_connect_branch_is_neons_to_tell_whatever_database_url_says() -> None:
+    given = {"database_url": "postgresql://u:p@dev.example/d", "branch": "preview/pr-7"}
+    connections = connect(dev(**given, neon_api_key="k", neon_project_id="p"))
+
+    assert connections.database_url == ""
+    assert connections.has_postgres
+    assert connections.environment.marts_database == "analytics_dev_pr_7"
+    with pytest.raises(SettingsError, match="no NEON_API_KEY is set"):
+        connect(dev(**given))
+    with pytest.raises(SettingsError, match="no NEON_PROJECT_ID is set"):
+        connect(dev(**given, neon_api_key="k"))
+
+
+@pytest.mark.usefixtures("_no_neon")
+def test_connect_without_url_asks_neon_where_there_is_a_key_and_has_no_database_where_there_is_none() -> None:
+    assert connect(dev(neon_api_key="k", neon_project_id="p")).has_postgres
+    assert not connect(dev()).has_postgres
+
+
+def test_reread_url_that_was_given_plainly_has_no_other() -> None:
+    plain = Connections(environment("local"), "us-east-2", database_url="postgresql://h/d")
+
+    assert plain.reread_postgres_url("postgresql://h/d") is None
+    assert Connections(environment("local"), "us-east-2").reread_postgres_url("x") is None
+
+
+def test_reread_url_is_the_newer_one() -> None:
+    values = iter(["postgresql://u:old@h/d", "postgresql://u:new@h/d"])
+    found = Connections(environment("local"), "us-east-2", database=Secret(lambda: next(values)))
+
+    assert found.postgres_url() == "postgresql://u:old@h/d"
+    assert found.reread_postgres_url(found.postgres_url()) == "postgresql://u:new@h/d"
+    assert found.exports()["DATABASE_URL"] == "postgresql://u:new@h/d"
+    assert "new" not in repr(found)
