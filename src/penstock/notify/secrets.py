@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from penstock.connections import Connections
     from penstock.settings import Settings
 
-# Shorter ones are taken out nowhere: they would eat words.
-SHORTEST = 4
+# Shorter ones are taken out nowhere: they would eat words, as the local stack's key "test" did.
+SHORTEST = 6
+# Parts of a webhook's path at least so long are keys by themselves; shorter ones are words ("services").
+SHORTEST_PART = 12
 
 
 class Secrets:
@@ -27,7 +30,7 @@ class Secrets:
         except PenstockError:  # none is set, and then there is none to hide
             self._database_url = ""
         found = {settings.notify_webhook, settings.smtp_url, connections.secret_key}
-        found.add(_path(settings.notify_webhook))
+        found |= _keys(settings.notify_webhook)
         password = _password(settings.smtp_url)
         found |= {password, unquote(password)}
         # the longest first: a URL before the password in it
@@ -44,11 +47,14 @@ class Secrets:
         return replace(outcome, error=self.removed_from(outcome.error), hint=self.removed_from(outcome.hint))
 
 
-def _path(url: str) -> str:
+def _keys(url: str) -> set[str]:
+    """The webhook's path and query, whole and in parts."""
     try:
-        return urlsplit(url).path.strip("/")
+        parts = urlsplit(url)
     except ValueError:
-        return ""
+        return set()
+    found = {part for part in re.split(r"[/=&]", f"{parts.path}&{parts.query}") if len(part) >= SHORTEST_PART}
+    return found | {parts.path.strip("/"), parts.query}
 
 
 def _password(url: str) -> str:

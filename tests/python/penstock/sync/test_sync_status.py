@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sync_manifest import write_manifest
 
 from penstock.commands import sync_runs
 from penstock.connections import Connections
@@ -308,26 +309,8 @@ def test_history_is_newest_first_filtered_and_limited(
 @pytest.fixture
 def manifest(declared: Declaration, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A lake manifest that declares the forecast mart, where the commands look for it."""
-    node = {
-        "resource_type": "model",
-        "name": "fct_forecast",
-        "schema": declared.lake_database,
-        "config": {
-            "materialized": "incremental",
-            "table_type": "iceberg",
-            "meta": {
-                "sync": {
-                    "table": "forecast_data",
-                    "key": list(declared.key),
-                    "columns": dict(declared.columns),
-                }
-            },
-        },
-    }
-    path = tmp_path / "manifest.json"
-    path.write_text(json.dumps({"nodes": {"model.penstock.fct_forecast": node}}))
     monkeypatch.setattr("penstock.transform.dbt.target_path", lambda _: tmp_path)
-    return path
+    return write_manifest(tmp_path, [declared])
 
 
 def declared_in(manifest: Path) -> list[Declaration]:

@@ -196,29 +196,9 @@ def certificate(folder: Path) -> Path:
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl command to make a certificate (apt-get install openssl)")
     key, found = folder / "key.pem", folder / "certificate.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
     subprocess.run(
-        [
-            *[
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=127.0.0.1",
-                "-addext",
-                "subjectAltName=IP:127.0.0.1",
-            ],
-            "-keyout",
-            str(key),
-            "-out",
-            str(found),
-        ],
+        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(found)],
         check=True,
         capture_output=True,
     )
