@@ -160,12 +160,16 @@ class _Pool:
         return not self._running
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until every thread has ended, or for so long."""
-        while self._running:
+        """Wait until every thread has ended, or for so long.
+
+        Never for long at a time: a signal that another thread of the process was given is handled only when this one wakes.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        while self._running and (until is None or time.monotonic() < until):
             try:
-                self._over.get(timeout=seconds)
+                self._over.get(timeout=0.25)
             except queue.Empty:
-                return
+                continue
             self._running -= 1
 
     def leave(self) -> None:
