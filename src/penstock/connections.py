@@ -112,6 +112,8 @@ class Connections:
             values["AWS_SECRET_ACCESS_KEY"] = self.secret_key
         if postgres and self.has_postgres:
             values["DATABASE_URL"] = self.postgres_url()
+            if self.database is not None:  # or the next task in that shell would be given the URL in two ways
+                values["PENSTOCK_DATABASE_URL_FROM"] = ""
         return values
 
 

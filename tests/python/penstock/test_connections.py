@@ -164,4 +164,5 @@ def test_reread_url_is_the_newer_one() -> None:
     assert found.postgres_url() == "postgresql://u:old@h/d"
     assert found.reread_postgres_url(found.postgres_url()) == "postgresql://u:new@h/d"
     assert found.exports()["DATABASE_URL"] == "postgresql://u:new@h/d"
+    assert found.exports()["PENSTOCK_DATABASE_URL_FROM"] == ""  # a shell with both would be refused
     assert "new" not in repr(found)
