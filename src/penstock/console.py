@@ -184,8 +184,9 @@ def _progress(*, of_bytes: bool) -> Any:
     )
 
     amounts: list[Any] = [DownloadColumn(), TransferSpeedColumn()] if of_bytes else [MofNCompleteColumn()]
+    console = err()
     columns = [
-        SpinnerColumn(),
+        SpinnerColumn("dots" if console.encoding.startswith("utf") else "line"),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         *amounts,

@@ -11,6 +11,9 @@ from penstock.connections import Connections
 from penstock.errors import NotifyError, SettingsError, SyncError
 from penstock.sync.report import ago, counted
 
+# Postgres's jsonb keeps keys in an order of its own.
+STEPS = ("plan", "compare", "copy", "index", "merge", "verify", "commit")
+
 if TYPE_CHECKING:
     from penstock.settings import Settings
     from penstock.sync.status import Run, TableStatus
@@ -150,26 +153,34 @@ def _show_runs(found: list[Run]) -> None:
             run.id,
             f"{run.finished_at:%Y-%m-%d %H:%M:%S}",
             run.target,
-            run.status if run.runs == 1 else f"{run.status} x {run.runs:,}",
-            run.mode,
+            _result(run),
             run.partitions,
             console.size(run.bytes_read),
-            f"{run.inserted:,}",
-            f"{run.updated:,}",
-            f"{run.deleted:,}",
+            f"+{run.inserted:,} ~{run.updated:,} -{run.deleted:,}",
             f"{sum(run.seconds.values()):.2f}",
-            " ".join(f"{step} {seconds:.1f}" for step, seconds in run.seconds.items()),
+            _by_step(run),
         )
         for run in found
     ]
-    columns = ["run", "ended (UTC)", "table", "status", "mode", "partitions", "read", "inserted", "updated"]
-    columns += ["deleted", "seconds", "by step"]
-    console.show_table("Runs, newest first", columns, rows, right=[0, 5, 6, 7, 8, 9, 10])
+    columns = ["run", "ended (UTC)", "table", "result", "partitions", "read", "rows", "seconds", "by step"]
+    console.show_table("Runs, newest first", columns, rows, right=[0, 4, 5, 6, 7])
     for run in found:
         if run.error:
             console.line(f"run {run.id}, {run.target}:")
             for text in _error_lines(run):
                 console.line(text)
+
+
+def _result(run: Run) -> str:
+    if run.failed:
+        return f"failed at {run.step}" if run.step else "failed"
+    return run.mode if run.runs == 1 else f"{run.mode} x {run.runs:,}"
+
+
+def _by_step(run: Run) -> str:
+    """The steps that took a tenth of a second or more, in the order in which they come."""
+    steps = sorted(run.seconds, key=lambda step: STEPS.index(step) if step in STEPS else len(STEPS))
+    return " ".join(f"{step} {run.seconds[step]:.1f}" for step in steps if run.seconds[step] >= 0.05)
 
 
 def notify_test(connections: Connections, settings: Settings) -> None:
