@@ -5,6 +5,7 @@ A process killed anywhere leaves the old state or the new one, and the next run 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +17,7 @@ import psycopg
 from penstock.connections import Connections
 from penstock.errors import PenstockError, SyncBusyError, SyncError
 from penstock.sync import schema
-from penstock.sync.columns import Column, resolve
+from penstock.sync.columns import Column
 from penstock.sync.declaration import Declaration
 from penstock.sync.failed import named
 from penstock.sync.fingerprints import read_fingerprints, write_fingerprints
@@ -54,6 +55,7 @@ class TableSync:
         self.report = SyncReport(declaration.target, declaration.lake)
         self.steps = Steps(self.report, progress, checkpoint)
         self.started = datetime.now(UTC)
+        self._committing: int | None = None  # the run's record, once all is ready to be committed
         self._token: UUID | None = None  # of its row in sync_attempts, once there is one
 
     def run(self) -> SyncReport:
@@ -66,6 +68,9 @@ class TableSync:
             except SyncBusyError:
                 raise
             except Exception as error:
+                if self._landed(connection):
+                    self._done()
+                    return self.report
                 if not _of_the_world(error):  # a fault of ours: recorded like any other, then shown as it is
                     self._record_failure(connection, SyncError(f"{type(error).__name__}: {error}"))
                     raise
@@ -73,6 +78,21 @@ class TableSync:
                 self._record_failure(connection, told)
                 raise told from error
         return self.report
+
+    def _landed(self, connection: Connection) -> bool:
+        """Whether a run that lost its connection in the COMMIT has committed: then only the answer was lost.
+
+        Under the lock, which the lost session holds as long as its end is open; its record came with its rows.
+        """
+        if self._committing is None or not connection.closed:
+            return False
+        with suppress(psycopg.Error, PenstockError), self._connected(self.limits) as anew, anew.transaction():
+            lock(anew, self.declaration, self.limits)
+            row = anew.execute(
+                "select 1 from penstock.sync_runs where id = %s and status = 'success'", [self._committing]
+            ).fetchone()
+            return row is not None
+        return False
 
     def _told(self, error: Exception, connection: Connection) -> PenstockError:
         if self.interrupt.asked:
@@ -107,9 +127,11 @@ class TableSync:
             return
         while not self._attempt(connection, glue):
             continue
-        self.report.step = ""
-        self.steps.lap("commit")
-        self.checkpoint("committed")
+        self._done()
+
+    def _done(self) -> None:
+        self._committing, self.report.step = None, ""
+        self.steps.reached("committed", "commit")
 
     def _attempt(self, connection: Connection, glue: Any) -> bool:
         """Sync the version that is current; False, with nothing done, when the lake moved on before the lock was held.
@@ -128,8 +150,9 @@ class TableSync:
                 return False
             if self._mended is not None and read_state(connection, declaration) != self._mended:
                 return False
-            self._locked(connection, lake, columns)
+            run_id = self._locked(connection, lake, columns)
             self.checkpoint("before commit")
+            self._committing = run_id
         return True
 
     def _shape(self, connection: Connection, glue: Any) -> tuple[str, LakeTable, list[Column]]:
@@ -139,11 +162,11 @@ class TableSync:
         lock(connection, declaration, self.limits)
         location = locate(glue, declaration.lake_database, declaration.lake_table)
         lake = self._version(connection, LakeTable(LakeObjects(self.connections), location))
-        columns = resolve(lake.fields(), declaration.columns, declaration.key, declaration.model)
+        columns = declaration.resolve(lake.fields())
         schema.check_columns(declaration, columns)
         schema.check_drift(declaration, columns, read_state(connection, declaration))
         if schema.exists(connection, declaration):
-            schema.converge(connection, declaration, columns)
+            self.report.schema_changes += schema.converge(connection, declaration, columns)
         self._token = self._token or uuid4()
         begin_run(connection, declaration, self._token, self.started)
         return location, lake, columns
@@ -159,8 +182,11 @@ class TableSync:
                 return version
         return lake
 
-    def _locked(self, connection: Connection, lake: LakeTable, columns: list[Column]) -> None:
-        """Everything of the one transaction: plan against the state under the lock, apply, verify, record."""
+    def _locked(self, connection: Connection, lake: LakeTable, columns: list[Column]) -> int:
+        """Everything of the one transaction: plan against the state under the lock, apply, verify, record.
+
+        Returns the id of the run's record.
+        """
         declaration, report = self.declaration, self.report
         state = read_state(connection, declaration)
         there = schema.exists(connection, declaration)
@@ -183,19 +209,13 @@ class TableSync:
             table_uuid=lake.uuid,
             metadata_location=lake.metadata_location,
             snapshot_id=work.snapshot_id,
-            columns=[
-                {
-                    "name": column.name,
-                    "field_id": column.field_id,
-                    "type": column.type.sql,
-                    "not_null": column.not_null,
-                }
-                for column in columns
-            ],
+            columns=[column.record() for column in columns],
             key=declaration.key,
             declaration=declaration.fingerprint,
         )
-        write_state(connection, declaration, now, self._write_run(connection, self._record()))
+        run_id = self._write_run(connection, self._record())
+        write_state(connection, declaration, now, run_id)
+        return run_id
 
     def _apply(self, connection: Connection, lake: LakeTable, columns: list[Column], work: Plan) -> None:
         """Make the plan's scope equal the lake, and record what its partitions hold now."""
