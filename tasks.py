@@ -376,16 +376,19 @@ def branch_reset(_: Context, name: str, yes: bool = False, target: str = "") -> 
     help={
         "name": BRANCH_NAME,
         "expires": "Do not delete it now, but then: 36h, 7d, a time, or never.",
+        "marts": "Drop the marts that the preview has built in the lake, too.",
         "yes": "Do not ask.",
         "target": TARGET,
     },
 )
 @told
-def branch_delete(_: Context, name: str, expires: str = "", yes: bool = False, target: str = "") -> None:
+def branch_delete(
+    _: Context, name: str, expires: str = "", marts: bool = False, yes: bool = False, target: str = ""
+) -> None:
     """Delete a database branch, after asking; or say when it is to go. Deleting one that is gone is no error."""
     from penstock.commands import branch
 
-    branch.delete(_settings(target), name, expires=expires, yes=yes)
+    branch.delete(_settings(target), name, expires=expires, marts=marts, yes=yes)
 
 
 @task(help={"yes": "Do not ask.", "target": TARGET})

@@ -67,6 +67,16 @@ class Environment:
         return f"analytics_{self.target}" + (f"_pr_{preview[1]}" if preview else "")
 
     @property
+    def is_preview(self) -> bool:
+        """Whether the branch is a preview's, and so has marts of its own."""
+        return _PREVIEW.fullmatch(self.branch) is not None
+
+    @property
+    def marts_prefix(self) -> str:
+        """Below which keys of the lake bucket dbt puts the marts' files (the profile's s3_data_dir and s3_data_naming)."""
+        return f"marts/{self.marts_database}/"
+
+    @property
     def own_branch(self) -> str:
         """The database branch of the target itself, from which others are created."""
         return OWN_BRANCHES[self.target]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from penstock import console
 from penstock.branches.git import current_branch
 from penstock.branches.model import Branch, Branches, expiry, require_unprotected
-from penstock.environments import FROM_GIT, branch_from_git
+from penstock.environments import FROM_GIT, Environment, branch_from_git, environment
 from penstock.errors import BranchError
 
 if TYPE_CHECKING:
@@ -45,20 +45,47 @@ def reset(settings: Settings, name: str, *, yes: bool) -> None:
     console.success(f"Branch {branch.name} is what {branch.parent} is now; sessions on it were ended.")
 
 
-def delete(settings: Settings, name: str, *, expires: str, yes: bool) -> None:
-    """Delete a branch now, or have it go later."""
+def delete(settings: Settings, name: str, *, expires: str, marts: bool, yes: bool) -> None:
+    """Delete a branch now, with the marts a preview has built where asked; or have it go later."""
     name = _named(settings, name)
     require_unprotected(name, "delete")  # before anybody is asked
+    there = environment(settings.target, settings.aws_account, name)
+    if marts and (expires or not there.is_preview):
+        raise BranchError(
+            "--marts goes with deleting a preview (preview/pr-<n>) now.",
+            hint="Any other branch shares the target's marts, which stay.",
+        )
     branches = opened(settings)
     if expires:
         _show([branches.expire(name, expiry(expires, _now()))], settings)
         return
-    if not _confirmed(f"Delete the database branch {name} with its data?", yes=yes):
+    what = f"the database branch {name}" + (f" and the marts {there.marts_database}" if marts else "")
+    if not _confirmed(f"Delete {what} with all data?", yes=yes):
         return
     if branches.delete(name):
         console.success(f"Branch {name} is deleted.")
     else:
         console.note(f"There is no branch {name}: nothing to delete.")
+    if marts:
+        _drop_marts(settings, there)
+    elif there.is_preview:
+        console.note(
+            f"Its marts in the lake, {there.marts_database}, stay where they were built; --marts drops them, too."
+        )
+
+
+def _drop_marts(settings: Settings, there: Environment) -> None:
+    from dataclasses import replace
+
+    from penstock.connections import connect
+    from penstock.lake.previews import drop_marts
+
+    dropped = drop_marts(replace(connect(settings, console.note), environment=there))
+    if dropped.tables or dropped.files:
+        files = f"{dropped.files:,} files of {console.size(dropped.size_bytes)}"
+        console.success(f"{dropped.database} is dropped: {dropped.tables} tables and views, {files}.")
+    else:
+        console.note(f"There are no marts {dropped.database}.")
 
 
 def prune(settings: Settings, *, yes: bool) -> None:
@@ -80,21 +107,21 @@ def opened(settings: Settings) -> Branches:
 
     Raises: BranchError for production, which has none; SettingsError where Neon's key or project are not set.
     """
-    environment = settings.environment
-    if environment.target == "local":
+    here = settings.environment
+    if here.target == "local":
         from penstock.branches.local import LocalBranches
         from penstock.local.stack import LocalStack
 
         stack = LocalStack(settings.state_dir, settings.region).up(console.note, parts=("postgres",))
-        return LocalBranches(stack.database_url, own_branch=environment.own_branch, report=console.note)
-    if environment.target == "production":
+        return LocalBranches(stack.database_url, own_branch=here.own_branch, report=console.note)
+    if here.target == "production":
         raise BranchError(
             "Production has no database branches.", hint="Branches are made from dev: --target dev."
         )
     from penstock.branches.neon_branches import NeonBranches
     from penstock.connections import Connections
 
-    client = Connections(environment, settings.region).client
+    client = Connections(here, settings.region).client
     return NeonBranches.of(settings, client, report=console.note)
 
 
@@ -105,11 +132,11 @@ def _named(settings: Settings, name: str) -> str:
     """
     if name != FROM_GIT:
         return name
-    git_branch, environment = current_branch(), settings.environment
-    found = branch_from_git(git_branch, environment.target)
-    if found in ("", environment.own_branch):
+    git_branch, here = current_branch(), settings.environment
+    found = branch_from_git(git_branch, here.target)
+    if found in ("", here.own_branch):
         raise BranchError(
-            f"The git branch '{git_branch}' has no database branch of its own; it shares '{environment.own_branch}'.",
+            f"The git branch '{git_branch}' has no database branch of its own; it shares '{here.own_branch}'.",
             hint="preview/pr-<n> has one; or give a name.",
         )
     return found
