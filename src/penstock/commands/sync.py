@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock import console
@@ -57,8 +58,9 @@ def run_sync(
         chosen = _declared(connections, select)
     except PenstockError as error:
         if not select:  # with one, it is a person at a keyboard
-            _notify(settings, connections, error)
+            _notify(settings, connections, error=error)
         raise
+    _notify(settings, connections, begun=chosen)
     limits = Limits(connections=settings.sync_connections, keep_days=settings.sync_keep_runs_days)
     with sigterm_interrupts(), console.progress_bars() as bars:
 
@@ -66,7 +68,7 @@ def run_sync(
             bars.show(now.table, f"{now.table}: {now.step}", now.rows, now.total or None)
 
         reports = sync_tables(connections, chosen, full=full, mend=mend, progress=progress, limits=limits)
-    _notify(settings, connections, reports)
+    _notify(settings, connections, reports=reports)
     return reports
 
 
@@ -82,20 +84,31 @@ def _declared(connections: Connections, select: str) -> list[Declaration]:
     return chosen
 
 
-def _notify(settings: Settings, connections: Connections, ended: PenstockError | list[SyncReport]) -> None:
-    """Tell the channels, where there are any, of the run: its tables, or the error that came before them."""
+def _notify(
+    settings: Settings,
+    connections: Connections,
+    *,
+    begun: Sequence[Declaration] = (),
+    error: PenstockError | None = None,
+    reports: Sequence[SyncReport] = (),
+) -> None:
+    """Tell the channels, where there are any: of killed runs as one begins, of what stopped it, of how its tables did."""
     from penstock.notify import wanted
 
     if not wanted(settings):
         return
     from penstock.notify.message import WHOLE_RUN, Outcome
-    from penstock.notify.notifier import after_run, outcomes_of
+    from penstock.notify.notifier import after_run, before_run, outcomes_of
 
-    if isinstance(ended, PenstockError):
-        outcomes = [Outcome(WHOLE_RUN, error=ended.message, hint=ended.hint)]
+    if begun:
+        targets = [declaration.target for declaration in begun]
+        told = before_run(settings, connections, targets, console.note)
+    elif error is not None:
+        outcome = Outcome(WHOLE_RUN, error=error.message, hint=error.hint)
+        told = after_run(settings, connections, [outcome], console.note)
     else:
-        outcomes = outcomes_of(ended)
-    for sent in after_run(settings, connections, outcomes, console.note):
+        told = after_run(settings, connections, outcomes_of(reports), console.note)
+    for sent in told:
         if not sent.error:
             console.note(f"Told by {sent.channel}.")
 

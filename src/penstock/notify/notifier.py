@@ -1,4 +1,4 @@
-"""After a sync run: tells each channel what changed, once, and never fails or holds up the sync for it.
+"""Around a sync run: tells each channel what changed, once, and never fails or holds up the sync for it.
 
 Channels are spoken to side by side, and left to themselves when they have not answered within PENSTOCK_NOTIFY_SECONDS.
 What was told is remembered when one channel at least has taken it; else the next run tries again.
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from penstock.errors import NotifyError, PenstockError, SyncBusyError, SyncInterruptedError
 from penstock.notify.channels import Channel, mail, topic, webhook
 from penstock.notify.message import (
@@ -28,7 +30,9 @@ from penstock.notify.message import (
     utc_now,
 )
 from penstock.notify.secrets import Secrets
-from penstock.notify.told import ToldBook
+from penstock.notify.told import QUICK, ToldBook
+from penstock.sync.postgres import connect
+from penstock.sync.runs import KILLED_HINT, killed_runs, killed_text
 
 if TYPE_CHECKING:
     from penstock.connections import Connections
@@ -58,6 +62,25 @@ def channels(settings: Settings, connections: Connections) -> list[Channel]:
         to = [address.strip() for address in settings.notify_email_to.split(",") if address.strip()]
         found.append(mail(settings.smtp_url, to, settings.notify_email_from or to[0]))
     return found
+
+
+def before_run(
+    settings: Settings, connections: Connections, targets: Sequence[str], warn: Warn
+) -> list[Sent]:
+    """Tell of runs that were killed, which could not tell it themselves, before this one may be killed too.
+
+    Returns and raises as `after_run` does; the run that ends well is then the recovery.
+    """
+    try:
+        with connect(connections.postgres_url(), QUICK) as connection:
+            killed = killed_runs(connection, targets)
+    except (PenstockError, psycopg.Error):
+        return []  # the run itself will meet it, and tell
+    outcomes = {
+        target: Outcome(target, error=killed_text(host, process), hint=KILLED_HINT)
+        for target, host, process in killed
+    }
+    return after_run(settings, connections, list(outcomes.values()), warn) if outcomes else []
 
 
 def after_run(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,29 @@ ALIVE = (
     # hidden from a role that is neither the session's own nor a monitor's
     " and (a.backend_start is null or t.backend_start is null or a.backend_start = t.backend_start))"
 )
+
+
+KILLED_HINT = "The next run goes on from the last commit. Killed each time? Look at the machine's memory and time limits."
+
+
+def killed_text(host: str, process: int) -> str:
+    """Say of a run that left its row in sync_attempts and no record what became of it."""
+    return (
+        f"The run on {host} (process {process}) ended without a record: it was killed, or its machine or its connection"
+        " was lost. Nothing of it was applied."
+    )
+
+
+def killed_runs(connection: Connection, targets: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Return the runs of these tables that were killed and that no run has recorded yet: target, host, process."""
+    known = connection.execute("select to_regclass('penstock.sync_attempts') is not null").fetchone()
+    if known != (True,):
+        return []
+    return connection.execute(
+        f"select t.target, t.host, t.process from penstock.sync_attempts as t where t.target = any(%s) and not {ALIVE}"
+        " order by t.started_at",
+        [list(targets)],
+    ).fetchall()
 
 
 def begin_run(connection: Connection, declaration: Declaration, token: UUID, started_at: Any) -> list[int]:
@@ -69,9 +93,8 @@ def bury(connection: Connection, declaration: Declaration, row: Any) -> int:
             "status": "failed",
             "mode": "unknown",
             "reason": "found by the next run",
-            "error": f"The run on {host} (process {process}) ended without a record: it was killed, or its machine or"
-            " its connection was lost. Nothing of it was applied.",
-            "hint": "Nothing: the run that found this went on from the last committed snapshot.",
+            "error": killed_text(host, process),
+            "hint": KILLED_HINT,
             "started_at": started_at,
         },
     )

@@ -275,6 +275,39 @@ def test_run_that_came_to_no_table_is_told_as_a_whole(
     assert len(hook.received) == 2
 
 
+def test_killed_run_is_told_as_the_next_begins_and_that_one_is_the_recovery(
+    lake: Connections, forecast: Any, manifest: Path, settings: Settings, hook: WebhookServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    forecast.add(rows(), JANUARY)
+    forecast.commit()
+    assert run(lake, settings) == [None]
+    forecast.add(rows(2, month=2), FEBRUARY)
+    forecast.commit()
+    with psycopg.connect(lake.database_url) as connection:
+        connection.execute(
+            "insert into penstock.sync_attempts (token, target, lake, backend_pid, host, process, started_at)"
+            " values (gen_random_uuid(), 'public.forecast_data', 'l', 2147483647, 'worker-1', 7, now())"
+        )
+
+    def killed_too(*_: Any, **__: Any) -> list[SyncReport]:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_module, "sync_tables", killed_too)
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                commands.run_sync(lake, settings)
+    assert hook.subjects == ["[penstock local] sync failed: public.forecast_data"]
+    assert (
+        "The run on worker-1 (process 7) ended without a record"
+        in hook.received[0]["blocks"][1]["text"]["text"]
+    )
+
+    assert run(lake, settings) == [None]
+    assert hook.subjects[1:] == ["[penstock local] sync recovered: public.forecast_data"]
+
+
 def test_busy_and_interrupted_tables_are_neither_failure_nor_success() -> None:
     from penstock.errors import SyncInterruptedError
 
@@ -295,7 +328,7 @@ def test_without_a_channel_nothing_of_it_is_imported() -> None:
     assert not wanted(Settings())
     script = (
         "import sys; import penstock.commands.sync as s; from penstock.settings import Settings;"
-        "s._notify(Settings(), None, []); "
+        "s._notify(Settings(), None); "
         "sys.exit(any(name in sys.modules for name in ('smtplib', 'urllib.request', 'penstock.notify.notifier')))"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
