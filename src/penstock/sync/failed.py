@@ -43,6 +43,10 @@ _NEXT: tuple[tuple[type[psycopg.Error] | tuple[type[psycopg.Error], ...], str], 
         postgres.TooManyConnections,
         "Lower PENSTOCK_SYNC_CONNECTIONS, end idle sessions, or raise max_connections; then run the sync again.",
     ),
+    (
+        postgres.ProtocolViolation,
+        "A pooler refuses what a sync needs: set DATABASE_URL to the server's direct URL, or the pool to transaction mode.",
+    ),
     (postgres.OutOfMemory, "Give the server more memory, then run the sync again."),
     (
         postgres.ReadOnlySqlTransaction,

@@ -179,7 +179,7 @@ def connect(
                 f"Postgres cannot be reached: {without_secret(said, database_url)}", hint=_HINTS[meaning]
             )
         report(
-            f"waiting for Postgres, {left:.0f} s more at most ({without_secret(said, database_url)[:120]})"
+            f"waiting for Postgres, {left:.0f} s more at most ({without_secret(said, database_url)[:200]})"
         )
         sleep(pause)
         pause = min(2 * pause, 2.0)
