@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -46,7 +47,17 @@ def _escaping(stream: TextIO) -> None:
 
 
 def note(text: str) -> None:
-    err().print(text, style="dim", soft_wrap=True, markup=False)
+    if sys.stderr.isatty():
+        err().print(text, style="dim", soft_wrap=True, markup=False)
+    else:
+        _plain(text)
+
+
+def _plain(text: str) -> None:
+    """Write a line where no terminal would show a style: a log need not wait for rich to be imported."""
+    _escaping(sys.stderr)
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def line(text: str) -> None:
@@ -56,11 +67,13 @@ def line(text: str) -> None:
 
 
 def success(text: str) -> None:
+    mark = "✓" if (sys.stderr.encoding or "utf-8").lower().startswith("utf") else "ok"
+    if not sys.stderr.isatty():
+        _plain(f"{mark} {text}")
+        return
     from rich.markup import escape
 
-    console = err()
-    mark = "✓" if console.encoding.startswith("utf") else "ok"
-    console.print(f"[green]{mark}[/green] {escape(text)}", soft_wrap=True)
+    err().print(f"[green]{mark}[/green] {escape(text)}", soft_wrap=True)
 
 
 def show_error(error: PenstockError) -> None:
@@ -140,12 +153,19 @@ class Bar:
 
 
 class Bars:
-    """Progress of several things at once, a line each: `show` what is known of one, by its key."""
+    """Progress of several things at once, a line each: `show` what is known of one, by its key.
 
-    def __init__(self, progress: Any) -> None:
-        self._progress = progress
+    Nothing is made or imported before there is something to show.
+    """
+
+    def __init__(self, started: ExitStack) -> None:
+        self._started = started
         self._tasks: dict[str, Any] = {}
         self._labels: dict[str, str] = {}
+
+    @cached_property
+    def _progress(self) -> Any:
+        return self._started.enter_context(_progress(of_bytes=False))
 
     def show(self, key: str, label: str, done: int, total: int | None) -> None:
         """Show how far `key` is. With another label its line starts afresh."""
@@ -160,8 +180,8 @@ class Bars:
 @contextmanager
 def progress_bars() -> Iterator[Bars]:
     """Show lines of progress on stderr while the block runs."""
-    with _progress(of_bytes=False) as progress:
-        yield Bars(progress)
+    with ExitStack() as started:
+        yield Bars(started)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ after the first load, as its user would have to.
 
 Reads one JSON object from its standard input: see `Job`. Run by `penstock.bench.sync_ways`; imports nothing of Penstock.
 """
+# ruff: noqa: E402 - pandas is set aside before anything can import it
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ import json
 import sys
 from collections.abc import Iterator
 from typing import Any, TypedDict
+
+sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]  # not needed, and slow to import, as in our own sync
 
 import dlt
 import pyarrow as pa

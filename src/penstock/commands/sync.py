@@ -65,6 +65,8 @@ def run_sync(
     with sigterm_interrupts(), console.progress_bars() as bars:
 
         def progress(now: Progress) -> None:
+            if now.step == "plan":  # where most syncs end: no bar is worth waiting for rich
+                return
             bars.show(now.table, f"{now.table}: {now.step}", now.rows, now.total or None)
 
         reports = sync_tables(connections, chosen, full=full, mend=mend, progress=progress, limits=limits)
@@ -142,7 +144,8 @@ def show_synced(reports: list[SyncReport]) -> None:
         "unchanged",
         "seconds",
     ]
-    console.show_table("Lake to Postgres", columns, rows, right=range(2, 9))
+    if any(report.mode != "nothing" or report.error for report in reports):
+        console.show_table("Lake to Postgres", columns, rows, right=range(2, 9))
     for report in reports:
         for change in report.schema_changes:
             console.note(f"{report.table}: {change}")
