@@ -5,7 +5,7 @@ tables, Parquet files loaded by ADBC. The first load appends; later ones merge b
 files of the touched dates no longer hold and leaves equal rows unwritten. dlt makes no plain indexes: they are built here
 after the first load, as its user would have to.
 
-Reads one JSON object from its standard input: see `Job`. Run by `penstock.bench.sync_ways`; imports nothing of Penstock.
+Reads one JSON object from its standard input: see `Job`. Run by `penstock.bench.sync_ways`.
 """
 # ruff: noqa: E402 - pandas is set aside before anything can import it
 
@@ -16,7 +16,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TypedDict
 
-sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]  # not needed, and slow to import, as in our own sync
+from penstock.imports import leave_out
+
+leave_out("pandas")  # not needed, and slow to import: as in our own sync
 
 import dlt
 import pyarrow as pa
