@@ -76,6 +76,11 @@ class Settings(Variables, prefix="PENSTOCK_"):
         description="Slack's incoming webhook, or one that takes its format, told when syncs fail and recover"
         " (docs/how-to/notifications.md). Its URL is a key.",
     )
+    notify_webhook_from: str = Field(
+        "",
+        description="Where the webhook's URL lies instead: `ssm:<parameter>`, `secretsmanager:<secret>` or"
+        " `secretsmanager:<secret>#<key>`.",
+    )
     notify_sns_topic: str = Field("", description="ARN of an SNS topic told the same.")
     notify_email_to: str = Field("", description="E-mail addresses told the same, comma-separated.")
     notify_email_from: str = Field(
@@ -87,6 +92,7 @@ class Settings(Variables, prefix="PENSTOCK_"):
         description="Mail server: `smtp://user:password@host:587` (STARTTLS where offered) or `smtps://…:465`;"
         " special characters percent-encoded.",
     )
+    smtp_url_from: str = Field("", description="Where the mail server's URL lies instead, as above.")
     notify_repeat_hours: float = Field(
         0, ge=0, description="Tell again of a table that still fails after so many hours; 0: once a failure."
     )

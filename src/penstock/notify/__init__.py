@@ -13,4 +13,9 @@ if TYPE_CHECKING:
 
 def wanted(settings: Settings) -> bool:
     """Whether any channel is set up; where none is, nothing else of this package is imported."""
-    return bool(settings.notify_webhook or settings.notify_sns_topic or settings.notify_email_to)
+    return bool(
+        settings.notify_webhook
+        or settings.notify_webhook_from
+        or settings.notify_sns_topic
+        or settings.notify_email_to
+    )

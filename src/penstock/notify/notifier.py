@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from penstock.errors import NotifyError, PenstockError, SyncBusyError, SyncInterruptedError
+from penstock.credentials import stored
+from penstock.errors import (
+    NotifyError,
+    PenstockError,
+    SettingsError,
+    SyncBusyError,
+    SyncInterruptedError,
+)
 from penstock.notify.channels import Channel, mail, topic, webhook
 from penstock.notify.message import (
     WHOLE_RUN,
@@ -51,17 +58,44 @@ class Sent:
     hint: str = ""
 
 
-def channels(settings: Settings, connections: Connections) -> list[Channel]:
-    """Return the channels that are set up; raises SettingsError for one that cannot be used."""
-    found: list[Channel] = []
-    if settings.notify_webhook:
-        found.append(webhook(settings.notify_webhook))
-    if settings.notify_sns_topic:
-        found.append(topic(settings.notify_sns_topic, connections))
-    if settings.notify_email_to:
+def channels(
+    settings: Settings, connections: Connections, secrets: Secrets
+) -> tuple[list[Channel], list[Sent]]:
+    """Return the channels that are set up, and what is wrong with those that cannot be used.
+
+    URLs that are keys are read from where they lie, and told to `secrets`.
+    """
+
+    def url(setting: str, value: str, place: str) -> str:
+        found = value
+        if place:
+            if value:
+                raise SettingsError(f"{setting} and {setting}_FROM are both set.", hint="Unset one of them.")
+            found = stored(f"{setting}_FROM", place, connections.client).value()
+        secrets.add(found)
+        return found
+
+    def by_webhook() -> Channel:
+        return webhook(url("PENSTOCK_NOTIFY_WEBHOOK", settings.notify_webhook, settings.notify_webhook_from))
+
+    def by_mail() -> Channel:
         to = [address.strip() for address in settings.notify_email_to.split(",") if address.strip()]
-        found.append(mail(settings.smtp_url, to, settings.notify_email_from or to[0]))
-    return found
+        server = url("PENSTOCK_SMTP_URL", settings.smtp_url, settings.smtp_url_from)
+        return mail(server, to, settings.notify_email_from or to[0])
+
+    wanted: list[tuple[str, object, Callable[[], Channel]]] = [
+        ("webhook", settings.notify_webhook or settings.notify_webhook_from, by_webhook),
+        ("SNS topic", settings.notify_sns_topic, lambda: topic(settings.notify_sns_topic, connections)),
+        ("e-mail", settings.notify_email_to, by_mail),
+    ]
+    found, unusable = [], []
+    for name, setting, made in wanted:
+        if setting:
+            try:
+                found.append(made())
+            except PenstockError as error:
+                unusable.append(Sent(name, error.message, error.hint))
+    return found, unusable
 
 
 def before_run(
@@ -90,27 +124,23 @@ def after_run(
 
     Raises nothing that was foreseen: `warn` is given a line for each thing that could not be told.
     """
-    secrets = Secrets(settings, connections)
-
-    def say(text: str) -> None:
-        warn(secrets.removed_from(text))
-
+    secrets = Secrets(connections)
     try:
-        spoken = channels(settings, connections)
         book = ToldBook(connections, settings.state_dir)
         told, now = book.read(), utc_now()
         repeat = timedelta(hours=settings.notify_repeat_hours) if settings.notify_repeat_hours > 0 else None
+        if not news(outcomes, told, now=now, repeat=repeat):
+            return []
+        spoken, sent = channels(settings, connections, secrets)
         outcomes = [secrets.removed_from_outcome(outcome) for outcome in outcomes]
         happened = news(outcomes, told, now=now, repeat=repeat)
-        if not happened:
-            return []
         words = message(
             connections.environment.target, outcomes, happened, told, now=now, host=socket.gethostname()
         )
-        sent = send(spoken, words, settings.notify_seconds)
+        sent += send(spoken, words, settings.notify_seconds)
         for item in sent:
             if item.error:
-                say(f"Not notified: {item.error}")
+                warn(secrets.removed_from(f"Not notified: {item.error}"))
         if any(not item.error for item in sent):
             known = {
                 outcome.table: Told(
@@ -120,7 +150,7 @@ def after_run(
             }
             book.write(known, [outcome.table for outcome in happened.recovered])
     except (PenstockError, OSError) as error:
-        say(f"Not notified: {error}")
+        warn(secrets.removed_from(f"Not notified: {error}"))
         return []
     return sent
 
@@ -138,12 +168,13 @@ def outcomes_of(reports: Sequence[SyncReport]) -> list[Outcome]:
 
 
 def try_channels(settings: Settings, connections: Connections) -> list[Sent]:
-    """Send a test message to each channel; returns how each took it. Raises SettingsError for one that cannot be used."""
-    secrets = Secrets(settings, connections)
+    """Send a test message to each channel; returns how each took it."""
+    secrets = Secrets(connections)
+    spoken, unusable = channels(settings, connections, secrets)
     words = trial_message(connections.environment.target, now=utc_now(), host=socket.gethostname())
     return [
         Sent(item.channel, secrets.removed_from(item.error), item.hint)
-        for item in send(channels(settings, connections), words, settings.notify_seconds)
+        for item in (*unusable, *send(spoken, words, settings.notify_seconds))
     ]
 
 

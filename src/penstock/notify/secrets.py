@@ -13,7 +13,6 @@ from penstock.sync.postgres import without_secret
 
 if TYPE_CHECKING:
     from penstock.connections import Connections
-    from penstock.settings import Settings
 
 # Shorter ones are taken out nowhere: they would eat words, as the local stack's key "test" did.
 SHORTEST = 6
@@ -22,24 +21,24 @@ SHORTEST_PART = 12
 
 
 class Secrets:
-    """What must not be said."""
+    """What must not be said: the database's password, AWS's key, and each URL that `add` is given."""
 
-    def __init__(self, settings: Settings, connections: Connections) -> None:
+    def __init__(self, connections: Connections) -> None:
         try:
             self._database_url = connections.postgres_url()
         except PenstockError:  # none is set, and then there is none to hide
             self._database_url = ""
-        found = {settings.notify_webhook, settings.smtp_url, connections.secret_key}
-        found |= _keys(settings.notify_webhook)
-        password = _password(settings.smtp_url)
-        found |= {password, unquote(password)}
-        # the longest first: a URL before the password in it
-        self._words = sorted((word for word in found if len(word) >= SHORTEST), key=len, reverse=True)
+        self._words = {connections.secret_key}
+
+    def add(self, url: str) -> None:
+        """Learn a URL that is a key, or has one in its path, its query or its login."""
+        self._words |= {url, *_keys(url)}
 
     def removed_from(self, text: str) -> str:
         """Return the text with *** in place of each secret."""
         cleaned = without_secret(text, self._database_url) if self._database_url else text
-        for word in self._words:
+        # the longest first: a URL before the password in it
+        for word in sorted(filter(_tellable, self._words), key=len, reverse=True):
             cleaned = cleaned.replace(word, "***")
         return cleaned
 
@@ -47,18 +46,16 @@ class Secrets:
         return replace(outcome, error=self.removed_from(outcome.error), hint=self.removed_from(outcome.hint))
 
 
+def _tellable(word: str) -> bool:
+    return len(word) >= SHORTEST
+
+
 def _keys(url: str) -> set[str]:
-    """The webhook's path and query, whole and in parts."""
+    """The password, the path and the query, whole and in parts."""
     try:
         parts = urlsplit(url)
+        password = parts.password or ""
     except ValueError:
         return set()
     found = {part for part in re.split(r"[/=&]", f"{parts.path}&{parts.query}") if len(part) >= SHORTEST_PART}
-    return found | {parts.path.strip("/"), parts.query}
-
-
-def _password(url: str) -> str:
-    try:
-        return urlsplit(url).password or ""
-    except ValueError:
-        return ""
+    return found | {password, unquote(password), parts.path.strip("/"), parts.query}

@@ -28,6 +28,7 @@ from penstock.notify.message import (
     trial_message,
 )
 from penstock.notify.notifier import channels, send
+from penstock.notify.secrets import Secrets
 from penstock.settings import Settings
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -310,14 +311,15 @@ def test_topic_that_is_no_arn_is_refused() -> None:
 
 def test_channels_are_those_that_are_set_up() -> None:
     connections = Connections(environment("local"), "us-east-2")
-    assert channels(Settings(), connections) == []
+    assert channels(Settings(), connections, Secrets(connections)) == ([], [])
     settings = Settings(
         notify_webhook=f"https://hooks.slack.com/{TOKEN}",
         notify_sns_topic="arn:aws:sns:us-east-2:123456789012:alerts",
         notify_email_to="a@example.com, b@example.com,",
         smtp_url=f"smtp://{LOGIN}@mail.example.com",
     )
-    found = channels(settings, connections)
+    found, unusable = channels(settings, connections, Secrets(connections))
+    assert unusable == []
     assert [channel.name for channel in found] == [
         "webhook at hooks.slack.com",
         "SNS topic alerts",
@@ -325,6 +327,45 @@ def test_channels_are_those_that_are_set_up() -> None:
     ]
     for secret in (TOKEN, LOGIN):
         assert secret not in repr(found) + repr(settings)
+
+
+def test_channel_that_cannot_be_used_leaves_the_others() -> None:
+    connections = Connections(environment("local"), "us-east-2")
+    settings = Settings(
+        notify_webhook=f"https://hooks.slack.com/{TOKEN}",
+        notify_sns_topic="alerts",
+        notify_email_to="nobody",
+        smtp_url=f"smtp://{LOGIN}@mail.example.com",
+    )
+    found, unusable = channels(settings, connections, Secrets(connections))
+    assert [channel.name for channel in found] == ["webhook at hooks.slack.com"]
+    assert [(item.channel, bool(item.error)) for item in unusable] == [("SNS topic", True), ("e-mail", True)]
+    _holds_no_secret(SettingsError(repr(unusable)))
+
+
+@pytest.mark.stack
+def test_urls_that_are_keys_may_lie_in_ssm_and_secrets_manager(
+    stack_without_athena: Connections, hook: WebhookServer
+) -> None:
+    ssm, manager = (stack_without_athena.client(name) for name in ("ssm", "secretsmanager"))
+    ssm.put_parameter(Name="/notify/webhook", Type="SecureString", Value=hook.url(f"/services/{TOKEN}"))
+    with mail_server(MailServer(users={"ops@example.com": PASSWORD})) as server:
+        manager.create_secret(Name="notify", SecretString=json.dumps({"smtp": server.url(LOGIN)}))
+        settings = Settings(
+            notify_webhook_from="ssm:/notify/webhook",
+            notify_email_to="a@example.com",
+            smtp_url_from="secretsmanager:notify#smtp",
+        )
+        secrets = Secrets(stack_without_athena)
+        found, unusable = channels(settings, stack_without_athena, secrets)
+        assert unusable == []
+        assert [item.error for item in send(found, TRIAL, 10)] == ["", ""]
+        assert (len(hook.received), len(server.letters)) == (1, 1)
+    for secret in (TOKEN, PASSWORD, LOGIN.partition(":")[2]):
+        assert secrets.removed_from(f"so {secret} is") == "so *** is"
+    both = Settings(notify_webhook=hook.url("/x"), notify_webhook_from="ssm:/notify/webhook")
+    _, (refused,) = channels(both, stack_without_athena, secrets)
+    assert refused.error == "PENSTOCK_NOTIFY_WEBHOOK and PENSTOCK_NOTIFY_WEBHOOK_FROM are both set."
 
 
 def test_send_speaks_to_all_at_once_and_gives_up_who_hangs(hook: WebhookServer) -> None:
