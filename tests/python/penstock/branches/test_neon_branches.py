@@ -101,6 +101,55 @@ def test_create_killed_while_it_waits_is_finished_by_the_next(neon: FakeNeon, ma
     assert not [o for o in neon.operations.values() if o["status"] != "finished"]
 
 
+@pytest.mark.parametrize(
+    ("action", "when"),
+    [("create", "request"), ("create", "response"), ("reset", "response"), ("delete", "response")],
+)
+def test_killed_at_any_request_the_same_task_again_completes_it(
+    neon: FakeNeon, make_client, key: str, action: str, when: str
+) -> None:
+    """Every request in turn is the last one: before it was sent, or before its answer was read."""
+    whole = NeonBranches(make_client, "dev", "dev")
+    for number in range(100):
+        name = f"preview/pr-{number + 1}"
+        if action != "create":
+            whole.create(name)
+        if not killed(neon, key, when, number, action, name):
+            assert number > 5  # every request was the last one once
+            return
+
+        getattr(whole, action)(name)
+
+        there = [] if action == "delete" else ["ready"]
+        assert [branch["current_state"] for branch in named(neon, name)] == there
+        at_work = [o for o in neon.operations.values() if o["status"] in ("scheduling", "running")]
+        assert (
+            not at_work or action == "delete"
+        )  # what is begun there Neon ends, and nobody needs to wait for
+    raise AssertionError("a task that never ends")
+
+
+def killed(neon: FakeNeon, key: str, when: str, number: int, action: str, name: str) -> bool:
+    """Run a task that dies at the request of that number; False when it came to its end before."""
+    left = number
+
+    def die(_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+
+    dying = NeonClient(PROJECT, plain(key), neon.url, sleep=lambda _: None)
+    dying._http.event_hooks = {when: [die]}
+    try:
+        getattr(NeonBranches(lambda: dying, "dev", "dev"), action)(name)
+    except Killed:
+        return True
+    finally:
+        dying.close()
+    return False
+
+
 @pytest.mark.parametrize("unique_names", [True, False])
 def test_two_creates_at_once_end_with_one_branch(neon: FakeNeon, key: str, unique_names: bool) -> None:
     neon.unique_names = unique_names
