@@ -1,6 +1,7 @@
 """The one look at the catalog that does without boto3: signed alike, and handed over wherever it is not plain."""
 
 import http.server
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from botocore.credentials import Credentials
 
 from penstock.connections import Connections
 from penstock.environments import environment
-from penstock.sync.glue import Glue, signed
+from penstock.sync.glue import Glue, Keys, plain_address, signed
 
 CONNECTIONS = Connections(environment("local"), "eu-west-1", access_key="AKIDEXAMPLE", secret_key="secret/+=")
 
@@ -46,20 +47,90 @@ def answering(status: int, body: bytes) -> Iterator[tuple[str, list[dict[str, st
         server.server_close()
 
 
-def test_signature_is_botocores_own(monkeypatch):
+@pytest.fixture(autouse=True)
+def _no_aws(monkeypatch, tmp_path):
+    for name in list(os.environ):
+        if name.upper().startswith("AWS_") or name.upper().endswith("_PROXY") or name.endswith("CA_BUNDLE"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no config"))
+
+
+def by_botocore(sent: dict[str, str], body: bytes, keys: Keys, region: str, url: str) -> str:
+    """The Authorization header that botocore makes of the same request at the same moment."""
+    names = ("X-Amz-Target", "Content-Type")
+    request = AWSRequest("POST", url, data=body, headers={name: sent[name] for name in names})
+    moment = datetime.strptime(sent["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.auth.get_current_datetime", lambda: moment)
+        credentials = Credentials(keys.access_key, keys.secret_key, keys.session_token or None)
+        SigV4Auth(credentials, "glue", region).add_auth(request)
+    return str(request.headers["Authorization"])
+
+
+@pytest.mark.parametrize("token", ["", "a/session+token=="])
+def test_signature_is_botocores_own(token):
     now, body = datetime(2026, 11, 21, 7, 8, 9, tzinfo=UTC), b'{"Name": "t"}'
     headers = {"Host": "glue.eu-west-1.amazonaws.com", "X-Amz-Target": "AWSGlue.GetTable"}
-    ours = signed(headers, body, ("AKIDEXAMPLE", "secret/+="), "eu-west-1", now)
-    request = AWSRequest(
-        "POST",
-        "https://glue.eu-west-1.amazonaws.com/",
-        data=body,
-        headers={name: ours[name] for name in ("X-Amz-Target", "Content-Type")},
-    )
-    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: now.replace(tzinfo=None))
-    SigV4Auth(Credentials("AKIDEXAMPLE", "secret/+="), "glue", "eu-west-1").add_auth(request)
-    assert ours["X-Amz-Date"] == request.headers["X-Amz-Date"]
-    assert ours["Authorization"] == request.headers["Authorization"]
+    keys = Keys("AKIDEXAMPLE", "secret/+=", token)
+    ours = signed(headers, body, keys, "eu-west-1", now)
+    url = "https://glue.eu-west-1.amazonaws.com/"
+    assert ours["Authorization"] == by_botocore(ours, body, keys, "eu-west-1", url)
+    assert ours.get("X-Amz-Security-Token", "") == token
+
+
+def test_keys_of_the_environment_are_used_as_a_lambda_has_them(monkeypatch):
+    monkeypatch.setattr(Connections, "client", lambda *_: pytest.fail("boto3 was asked"))
+    keys = Keys("ASIAEXAMPLE", "secret", "a token")
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", keys.access_key),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret_key),
+        ("AWS_SESSION_TOKEN", keys.session_token),
+    ):
+        monkeypatch.setenv(name, value)
+    with answering(200, b'{"Table": {"Name": "t"}}') as (address, seen):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", address)
+        found = Glue(Connections(environment("local"), "eu-west-1")).get_table(DatabaseName="d", Name="t")
+    assert found == {"Table": {"Name": "t"}}
+    body = b'{"DatabaseName": "d", "Name": "t"}'
+    assert seen[0]["Authorization"] == by_botocore(seen[0], body, keys, "eu-west-1", f"{address}/")
+    assert seen[0]["X-Amz-Security-Token"] == "a token"
+
+
+AWS = Connections(environment("local"), "us-east-2")
+ROLE = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S", "AWS_CONFIG_FILE": "/nowhere/at/all"}
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint"),
+    [
+        ("us-east-2", "https://glue.us-east-2.amazonaws.com"),
+        ("ap-southeast-4", "https://glue.ap-southeast-4.amazonaws.com"),
+        ("cn-north-1", ""),
+        ("us-gov-west-1", ""),
+        ("us-iso-east-1", ""),
+    ],
+)
+def test_endpoint_is_known_in_aws_own_partition_only(region, endpoint):
+    found = plain_address(replace(AWS, region=region), ROLE)
+    assert found == (endpoint, Keys("A", "S"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"https_proxy": "http://proxy:3128"},
+        {"AWS_CA_BUNDLE": "/ca.pem"},
+        {"AWS_USE_FIPS_ENDPOINT": "true"},
+        {"AWS_SECRET_ACCESS_KEY": ""},
+        {"AWS_CONFIG_FILE": __file__},
+    ],
+)
+def test_what_only_boto3_knows_is_left_to_it(more):
+    assert plain_address(AWS, ROLE | more)[1] is None
+
+
+def test_keys_are_in_no_repr():
+    assert "hunter2" not in repr(Keys("A", "hunter2", "hunter2"))
 
 
 def test_a_plain_answer_needs_no_client_of_boto3s(monkeypatch):
