@@ -12,7 +12,7 @@ import io
 import json
 import posixpath
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from urllib.parse import urlparse
 
 from penstock.connections import Connections
 from penstock.errors import PlanError, SyncError
+from penstock.sync.partitions import Bound, Bounds, Region
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile
@@ -225,6 +226,36 @@ class LakeTable:
                 )
             )
         return found
+
+
+def may_hold(manifest: ManifestFile, bounds: Bounds, regions: Collection[Region]) -> bool:
+    """Whether the manifest can list a file of one of these regions, by the bounds that the manifest list gives of it."""
+    summaries = manifest.partitions
+    if not summaries:
+        return bool(regions)
+    return any(
+        all(
+            _within(summaries[bound.position], bound, value)
+            for bound, value in zip(bounds.fields, region, strict=True)
+        )
+        for region in regions
+    )
+
+
+def _within(summary: Any, bound: Bound, value: Any) -> bool:
+    if value is None:
+        return bool(summary.contains_null)
+    lower, upper = (_decoded(bound, part) for part in (summary.lower_bound, summary.upper_bound))
+    return lower is None or upper is None or bool(lower <= value <= upper)
+
+
+def _decoded(bound: Bound, value: bytes | None) -> Any:
+    """Return a bound as a region has it; Iceberg writes numbers and days little-endian, text in UTF-8."""
+    if value is None:
+        return None
+    if bound.transform == "identity" and bound.column.lake_type == "string":
+        return value.decode()
+    return int.from_bytes(value, "little", signed=len(value) > 1)
 
 
 def _file_io(objects: LakeObjects) -> Any:

@@ -1,11 +1,11 @@
 """What a sync has to do: the difference between the snapshot committed in Postgres and the lake's current one, by files.
 
 "Nothing changed" needs one Glue GetTable and the state row, no S3 and no heavy import (`unchanged`). Otherwise `plan`
-compares the two snapshots' manifests: a data file that only one of them has, or that other deletes apply to, is changed,
-and names its region as touched; the changed files are all that a delta needs. Where the committed snapshot cannot be
-read any more, a region is touched when the digest of its files is not the committed one, and its live files are
-compared whole. Where nothing is known of the rows in Postgres (state lost, --full, a column synced for the first time),
-every region is compared with the rows that are really there.
+compares the manifests that only one of the two snapshots has: a data file that only one of them lists, or that other
+deletes apply to, is changed, and names its region as touched; the changed files are all that a delta needs. Where the
+committed snapshot cannot be read any more, a region is touched when the digest of its files is not the committed one,
+and its live files are compared whole. Where nothing is known of the rows in Postgres (state lost, --full, a column
+synced for the first time), every region is compared with the rows that are really there.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from penstock.sync.columns import Column, incomparable
 from penstock.sync.declaration import Declaration
 from penstock.sync.fingerprints import Fingerprint, Tally, columns_digest, comparable, files_digest
-from penstock.sync.lake import LakeFile, LakeTable
+from penstock.sync.lake import LakeFile, LakeTable, may_hold
 from penstock.sync.partitions import Bounds, Region, bounds_of
 from penstock.sync.state import SyncState
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import ManifestFile
 
 Mode = Literal["nothing", "changes", "everything", "load"]
 Remembered = Callable[[Bounds], dict[Region, Fingerprint] | None]
@@ -152,16 +155,24 @@ def plan(
     same = state is not None and state.table_uuid == lake.uuid and state.snapshot_id == lake.snapshot_id
     if same and not whole:
         return Plan("nothing", "the snapshot is the committed one", lake.snapshot_id)
-    bounds, live = live_reads(lake, columns)
+    now = lake.manifests(lake.snapshot_id)
+    bounds = _bounds(lake, now.values(), columns)
     if whole or state is None:
+        live = _reads(bounds, lake.files(now.values()))
         return _whole("everything" if exists else "load", whole, lake, bounds, live)
     fingerprints = remembered(bounds)
-    then, gone = _committed_reads(lake, state, bounds)
-    if then is None:
-        if fingerprints is None:
-            return _whole("everything", gone, lake, bounds, live)
-        return _by_digest(gone, lake, bounds, live, fingerprints, columns)
-    return _by_files(lake, bounds, live, then, fingerprints or {}, columns)
+    then, gone = _committed(lake, state, bounds)
+    if then is not None:
+        try:
+            before, live = _around_changes(lake, bounds, then, now)
+        except FileNotFoundError:
+            gone = f"the files of snapshot {state.snapshot_id} are gone"
+        else:
+            return _by_files(lake, bounds, live, before, fingerprints or {}, columns)
+    live = _reads(bounds, lake.files(now.values()))
+    if fingerprints is None:
+        return _whole("everything", gone, lake, bounds, live)
+    return _by_digest(gone, lake, bounds, live, fingerprints, columns)
 
 
 def fingerprints_of(
@@ -194,11 +205,9 @@ def committed_version(lake: LakeTable, state: SyncState | None) -> LakeTable | N
 
 def live_reads(lake: LakeTable, columns: list[Column]) -> tuple[Bounds, list[FileRead]]:
     """Return how regions are bounded and the current snapshot's data files, each with the deletes that apply to it."""
-    files = list(lake.files(lake.manifests(lake.snapshot_id).values()))
-    bounds = bounds_of(lake.spec, columns)
-    if any(file.spec_id != lake.spec["spec-id"] for file in files):
-        bounds = Bounds()
-    return bounds, _reads(bounds, files)
+    now = lake.manifests(lake.snapshot_id)
+    bounds = _bounds(lake, now.values(), columns)
+    return bounds, _reads(bounds, lake.files(now.values()))
 
 
 def everything(reason: str, lake: LakeTable, columns: list[Column]) -> Plan:
@@ -342,20 +351,60 @@ def _difference(
     return before, after, why
 
 
-def _committed_reads(lake: LakeTable, state: SyncState, bounds: Bounds) -> tuple[list[FileRead] | None, str]:
-    """Return the committed snapshot's data files, or None and why its files cannot be compared with."""
+def _bounds(lake: LakeTable, manifests: Iterable[ManifestFile], columns: list[Column]) -> Bounds:
+    """Return the bounds of the current partition spec; none where live files are of another one."""
+    if any(not _of_spec(lake, manifest) for manifest in manifests):
+        return Bounds()
+    return bounds_of(lake.spec, columns)
+
+
+def _of_spec(lake: LakeTable, manifest: ManifestFile) -> bool:
+    """Whether the manifest's live files, if it has some, are of the current partition spec."""
+    emptied = manifest.added_files_count == 0 and manifest.existing_files_count == 0
+    return emptied or manifest.partition_spec_id == lake.spec["spec-id"]
+
+
+def _committed(
+    lake: LakeTable, state: SyncState, bounds: Bounds
+) -> tuple[dict[str, ManifestFile] | None, str]:
+    """Return the committed snapshot's manifests, or None and why its files cannot be compared with."""
     if state.table_uuid != lake.uuid:
         return None, "the lake table was dropped and made again"
     former = lake if lake.knows(state.snapshot_id) else lake.former(state.metadata_location)
     if former is None or not former.knows(state.snapshot_id):
         return None, f"snapshot {state.snapshot_id} has expired"
     try:
-        files = list(former.files(former.manifests(state.snapshot_id).values()))
+        manifests = former.manifests(state.snapshot_id)
     except FileNotFoundError:
         return None, f"the files of snapshot {state.snapshot_id} are gone"
-    if bounds.fields and any(file.spec_id != lake.spec["spec-id"] for file in files):
+    if bounds.fields and not all(_of_spec(lake, manifest) for manifest in manifests.values()):
         return None, "the committed files are of an older partition spec"
-    return _reads(bounds, files), ""
+    return manifests, ""
+
+
+def _around_changes(
+    lake: LakeTable, bounds: Bounds, then: Mapping[str, ManifestFile], now: Mapping[str, ManifestFile]
+) -> tuple[list[FileRead], list[FileRead]]:
+    """Return the data files of both snapshots in the regions where they differ.
+
+    Manifests that only one of them has are read, and of those that both have the ones that may hold files of these
+    regions. Raises: FileNotFoundError when a manifest of the committed snapshot is gone.
+    """
+    removed = {file.location: file for file in lake.files(then[path] for path in then.keys() - now.keys())}
+    added = {file.location: file for file in lake.files(now[path] for path in now.keys() - then.keys())}
+    touched = {
+        bounds.region(file.partition)
+        for location, file in (removed | added).items()
+        if (location in removed) != (location in added)
+    }
+    shared = [now[path] for path in now.keys() & then.keys()]
+    common = list(lake.files(item for item in shared if may_hold(item, bounds, touched)))
+
+    def around(files: Iterable[LakeFile]) -> list[FileRead]:
+        theirs = (file for file in (*files, *common) if bounds.region(file.partition) in touched)
+        return _reads(bounds, theirs)
+
+    return around(removed.values()), around(added.values())
 
 
 def _tallies(
