@@ -334,6 +334,11 @@ def without_secret(message: str, database_url: str) -> str:
     return cleaned
 
 
+def quotable(error: Exception, database_url: str) -> Exception | None:
+    """Return the error as another one's cause; None where its own words hold a secret, which a stack trace would show."""
+    return error if without_secret(str(error), database_url) == str(error) else None
+
+
 def begin_limits(connection: Connection, limits: Limits) -> None:
     """Set the open transaction's timeouts and memory."""
     seconds = max(3, round(limits.network_seconds))

@@ -25,7 +25,7 @@ from penstock.sync.glue import Glue
 from penstock.sync.interrupt import Interrupt
 from penstock.sync.lake import LakeObjects, LakeTable, locate
 from penstock.sync.plan import Plan, committed_version, everything, fingerprints_of, plan, unchanged
-from penstock.sync.postgres import Limits, begin_limits, catalog_change, connect, lock
+from penstock.sync.postgres import Limits, begin_limits, catalog_change, connect, lock, quotable
 from penstock.sync.report import Checkpoint, Progress, Report, SyncReport
 from penstock.sync.runs import begin_run, write_run
 from penstock.sync.state import Connection, SyncState, prepare, read_state, write_state
@@ -76,7 +76,7 @@ class TableSync:
                     raise
                 told = self._told(error, connection)
                 self._record_failure(connection, told)
-                raise told from error
+                raise told from quotable(error, self.connections.postgres_url())
         return self.report
 
     def _landed(self, connection: Connection) -> bool:
