@@ -44,6 +44,7 @@ class Patience:
 
     request: for one answer. Neon's take 0.1 to 2; less than 10 turns slow answers into failures.
     retry: how long one call is repeated before it is given up.
+    connect: the same while nobody is there to be asked: a machine without a network should say so soon.
     settle: for the operations of one request to end and a compute to be ready. A branch takes 1 to 10; Neon's own retries
         of a failed operation take minutes.
     poll, poll_most: between two looks at an operation, doubling; many watchers share 700 requests a minute.
@@ -51,6 +52,7 @@ class Patience:
 
     request: float = 30
     retry: float = 120
+    connect: float = 15
     settle: float = 300
     poll: float = 0.3
     poll_most: float = 3
@@ -95,6 +97,15 @@ class Operation:
 class NeonDatabase:
     name: str
     owner: str
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A call without a good answer. `asked`: the seconds that Neon asks to wait. `patience`: for how long it is repeated."""
+
+    error: NeonError
+    patience: float
+    asked: float = 0.0
 
 
 class NeonClient:
@@ -307,22 +318,22 @@ class NeonClient:
 
         twice_is_once: whether the call may be repeated when it is not known if it was carried out.
         """
-        deadline, pause = self._clock() + self._patience.retry, self._patience.poll
+        began, pause = self._clock(), self._patience.poll
         key, rekeyed = self._key.value(), False
         while True:
             answer = self._send(what, method, path, params, body, key)
             if isinstance(answer, dict):
                 return answer
-            failure, asked_seconds = answer
+            failure = answer.error
             if failure.status == 401 and not rekeyed:
                 rekeyed = True
                 newer = self._key.newer_than(key)
                 if newer is not None:
                     key = newer
                     continue
-            seconds = pause if asked_seconds is None else max(asked_seconds, pause)
+            seconds = max(answer.asked, pause)
             may_repeat = failure.status in _ALWAYS_SAFE or (failure.is_passing and twice_is_once)
-            if not may_repeat or self._clock() + seconds > deadline:
+            if not may_repeat or self._clock() + seconds > began + answer.patience:
                 raise failure
             if seconds >= 5:
                 self._report(f"{failure.message} Trying again in {seconds:.0f} s.")
@@ -337,8 +348,8 @@ class NeonClient:
         params: Mapping[str, str | int] | None,
         body: object,
         key: str,
-    ) -> dict[str, Any] | tuple[NeonError, float | None]:
-        """Return the answer, or why there is none with the seconds that Neon asks to wait."""
+    ) -> dict[str, Any] | _Failure:
+        """Return the answer, or why there is none."""
         import httpx
 
         try:
@@ -349,18 +360,18 @@ class NeonClient:
                 json=body,
                 headers={"Authorization": f"Bearer {key}"},
             )
-        except (httpx.InvalidURL, httpx.LocalProtocolError) as error:
-            # a key or an id with a line break in it; the text may quote it
+        except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
+            # a key or an id with a line break or an umlaut in it; the text would quote it
             raise SettingsError(
                 f"Neon cannot be asked: {type(error).__name__}.",
                 hint="Check NEON_API_KEY and NEON_PROJECT_ID.",
             ) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # never sent: as good as a 503
-            return self._lost(what, error, status=503), None
-        except httpx.TransportError as error:
-            return self._lost(what, error, status=0), None
+            return _Failure(self._lost(what, error, status=503), self._patience.connect)
+        except httpx.RequestError as error:
+            return _Failure(self._lost(what, error, status=0), self._patience.retry)
         if not response.is_success:
-            return _refusal(what, response, key), _asked_seconds(response)
+            return _Failure(_refusal(what, response, key), self._patience.retry, _asked_seconds(response))
         if response.status_code == 204 or not response.content:
             return {}
         try:
@@ -374,7 +385,7 @@ class NeonClient:
             )  # fmt: skip
         return found
 
-    def _lost(self, what: str, error: httpx.TransportError, status: int) -> NeonError:
+    def _lost(self, what: str, error: httpx.RequestError, status: int) -> NeonError:
         why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return NeonError(
             f"Neon: cannot {what}: no answer from {self._http.base_url.host} ({why}).",
@@ -407,8 +418,8 @@ def _refusal(what: str, response: httpx.Response, key: str) -> NeonError:
     )
 
 
-def _asked_seconds(response: httpx.Response) -> float | None:
-    """Return what Retry-After asks for: seconds, or a date."""
+def _asked_seconds(response: httpx.Response) -> float:
+    """Return what Retry-After asks for, in seconds or by a date; 0 where it asks for nothing."""
     text = str(response.headers.get("retry-after", ""))
     try:
         return max(0.0, float(text))
@@ -417,7 +428,7 @@ def _asked_seconds(response: httpx.Response) -> float | None:
     try:
         at: datetime = parsedate_to_datetime(text)
     except ValueError:
-        return None
+        return 0.0
     return max(0.0, at.timestamp() - datetime.now(UTC).timestamp())
 
 
@@ -427,7 +438,7 @@ def _asked_seconds(response: httpx.Response) -> float | None:
 def _of(item: Mapping[str, Any], name: str) -> Any:
     try:
         return item[name]
-    except KeyError:
+    except (KeyError, TypeError):
         raise NeonError(
             f"Neon: an answer lacks '{name}'.", hint="Is PENSTOCK_NEON_API_URL the API's address (v2)?"
         ) from None
