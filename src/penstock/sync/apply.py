@@ -16,6 +16,7 @@ from itertools import chain
 import psycopg
 
 from penstock.sync.columns import Column, quoted
+from penstock.sync.culprits import note_culprit
 from penstock.sync.declaration import Declaration
 from penstock.sync.encode import SIGNATURE, TRAILER
 from penstock.sync.failed import duplicate
@@ -173,7 +174,12 @@ def _merge(connection: Connection, declaration: Declaration, columns: Sequence[C
             return connection.execute(statement.encode()).rowcount
     except (psycopg.errors.CardinalityViolation, psycopg.errors.UniqueViolation) as error:
         refuse_duplicates(connection, declaration)
+        if isinstance(error, psycopg.errors.UniqueViolation):
+            note_culprit(connection, declaration, plan, f"pg_temp.{STAGING}", error)
         raise error
+    except psycopg.IntegrityError as error:
+        note_culprit(connection, declaration, plan, f"pg_temp.{STAGING}", error)
+        raise
 
 
 def refuse_duplicates(connection: Connection, declaration: Declaration) -> None:

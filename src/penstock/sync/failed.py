@@ -131,9 +131,10 @@ def _refused(
 ) -> SyncError:
     diagnosis = error.diag
     place = f" partition {partitions[0]}" if len(partitions) == 1 else ""
-    key = _key_at_fault(error, declaration, connection)
+    key = "" if hasattr(error, "__notes__") else _key_at_fault(error, declaration, connection)
     words = [
         diagnosis.message_primary or " ".join(str(error).split()),
+        *getattr(error, "__notes__", []),  # the row at fault, where the staged rows told it
         f"key {key}" if key else "",
         diagnosis.message_detail,
         diagnosis.context,

@@ -126,7 +126,7 @@ def write_run(
 def _insert(connection: Connection, run: dict[str, Any]) -> int:
     names = sql.SQL(", ").join(map(sql.Identifier, run))
     marks = sql.SQL(", ").join(sql.Placeholder() * len(run))
-    values = [Jsonb(value) if isinstance(value, dict) else value for value in run.values()]
+    values = [Jsonb(value) if isinstance(value, dict | list) else value for value in run.values()]
     row = connection.execute(
         sql.SQL("insert into penstock.sync_runs ({}) values ({}) returning id").format(names, marks), values
     ).fetchone()

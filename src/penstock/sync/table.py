@@ -244,6 +244,7 @@ class TableSync:
             "updated": report.updated,
             "deleted": report.deleted,
             "unchanged": report.unchanged,
+            "schema_changes": report.schema_changes,
             "seconds": {step: round(seconds, 3) for step, seconds in report.seconds.items()},
             "started_at": self.started,
         }

@@ -150,6 +150,59 @@ def test_what_a_constraint_refuses_is_named_with_row_and_next_step(
     assert query(lake, "select count(*) from forecast_data") == [(10,)]
 
 
+@pytest.mark.parametrize(
+    ("change", "bad"),
+    [
+        ("alter table forecast_data add constraint cheap check (y_50 < 100)", {"y_50": 100.5}),
+        (
+            "create table states (state varchar(2) primary key); insert into states values ('CA');"
+            "alter table forecast_data add foreign key (state) references states",
+            {"state": "TX"},
+        ),
+        (
+            "create unique index one on forecast_data (dma_id, dc_id)",
+            {"dma_id": "D1", "dc_id": 1},
+        ),
+        ("create unique index one on forecast_data (dc_id)", {"dc_id": 777}),
+    ],
+    ids=["check", "foreign key", "unique among the new", "unique with the old"],
+)
+def test_row_at_fault_is_named_among_several_partitions(
+    lake: Connections, forecast: Any, declared: Declaration, change: str, bad: dict[str, Any]
+) -> None:
+    def found(month: int, *others: dict[str, Any]) -> list[dict[str, Any]]:
+        """Rows of a month, of which the last ones are given."""
+        good = [row | {"dc_id": month * 100 + i} for i, row in enumerate(rows(3, month=month))]
+        return [*good, *(good[0] | {"restaurant_id": 50 + i} | other for i, other in enumerate(others))]
+
+    forecast.add(found(1, {"dc_id": 777}), JANUARY)
+    forecast.commit()
+    run(lake, declared)
+    execute(lake, change)
+    forecast.add(found(2), FEBRUARY)
+    # twice, for two of them break a uniqueness that one keeps
+    forecast.add(found(3, bad, bad), FEBRUARY + 1)
+    forecast.commit()
+
+    error = failed_run(lake, declared)
+
+    culprit = "key restaurant_id=50, inventory_item_id=7, business_date=2025-03-01 (partition 2025-03)"
+    assert error.message.startswith("public.forecast_data: ")
+    assert culprit in error.message
+    assert query(lake, "select count(*) from forecast_data") == [(4,)]
+
+
+def test_changes_of_shape_are_recorded(lake: Connections, forecast: Any, declared: Declaration) -> None:
+    forecast.add(rows(), JANUARY)
+    forecast.commit()
+    run(lake, replace(declared, indexes=()))
+    report = run(lake, declared)
+    assert report.schema_changes
+    assert query(lake, "select schema_changes from penstock.sync_runs order by id desc limit 1") == [
+        (report.schema_changes,)
+    ]
+
+
 def test_what_the_role_may_not_do_is_named_with_the_next_step(
     lake: Connections, forecast: Any, declared: Declaration
 ) -> None:
