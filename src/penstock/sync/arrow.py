@@ -99,9 +99,18 @@ def values_of(columns: Sequence[Column], batch: pa.RecordBatch, place: str = "")
         for column in lake_columns(columns)
     }
     try:
-        return [convert(column, arrays[column.field_id]) for column in columns]
+        computed = {}
+        if any(column.expression for column in columns):
+            from penstock.sync.expressions import evaluate
+
+            computed = evaluate(columns, arrays)
+        return [
+            convert(column, computed[column.name] if column.expression else arrays[column.field_id])
+            for column in columns
+        ]
     except ValueRefusedError as error:
-        key = {column.name: arrays[column.field_id] for column in columns if column.in_key}
+        # A computed part of the key is not shown: it may be what failed.
+        key = {item.name: arrays[item.field_id] for item in columns if item.in_key and not item.expression}
         shown = ", ".join(f"{name}={array[error.row].as_py()}" for name, array in key.items())
         error.message = (
             (f"{place}: " if place else "") + error.message + (f" Its row is {shown}." if shown else "")

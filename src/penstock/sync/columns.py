@@ -24,7 +24,7 @@ of arrays, jsonb or vectors.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -180,7 +180,7 @@ class Column:
 
     `lake_type` is its Iceberg type's name; `nested` the JSON of a list, struct or map.
     `field_id` is the Iceberg field whose values it takes. A column with an `expression` has none (NO_FIELD): it is
-    computed from its `inputs`, which are lake columns.
+    `computed` (DuckDB's SQL) from its `inputs`, which are lake columns, as a `result`, which then is converted to `type`.
     """
 
     name: str
@@ -191,6 +191,8 @@ class Column:
     in_key: bool = False
     expression: str = ""
     inputs: tuple[Column, ...] = ()
+    computed: str = field(default="", compare=False)
+    result: SqlType | None = field(default=None, compare=False)
     nested: Any = field(default=None, compare=False)
 
     @property
@@ -232,14 +234,87 @@ def parse_declared(text: str) -> tuple[SqlType, bool]:
 
 
 def resolve(
-    fields: list[dict[str, Any]], declared: dict[str, str], key: tuple[str, ...], model: str
+    fields: Sequence[dict[str, Any]],
+    declared: Mapping[str, str],
+    key: Sequence[str],
+    model: str,
+    *,
+    renamed: Mapping[str, str] | None = None,
+    expressions: Mapping[str, str] | None = None,
+    exclude: Sequence[str] = (),
 ) -> list[Column]:
-    """Return the columns of an Iceberg schema (its JSON fields) in order, with declared types where given."""
-    known = {item["name"] for item in fields}
+    """Return the columns to sync of an Iceberg schema (its JSON fields), in its order, with declared types where given.
+
+    `renamed` maps columns to the lake columns they take (`from`), `expressions` to what computes them, `exclude` names lake
+    columns that are not synced. A renamed column stands where its lake column does, which then is not synced under its own
+    name unless that is declared too; computed columns that are no lake columns come last. Raises: PlanError naming the
+    model and the column.
+    """
+    renamed, expressions = renamed or {}, expressions or {}
+    by_name = {item["name"]: item for item in fields}
+    for name, source in renamed.items():
+        if source not in by_name:
+            raise PlanError(
+                f"{model}: meta.sync.columns.{name}.from: the lake table has no column '{source}'."
+            )
+    for name in exclude:
+        if name not in by_name:
+            raise PlanError(
+                f"{model}: meta.sync.exclude names column '{name}', which the lake table does not have."
+            )
+    columns: list[Column] = []
+    for item in fields:
+        source = item["name"]
+        targets = [name for name, taken in renamed.items() if taken == source and name not in by_name]
+        if source not in exclude and (not targets or source in declared) and source not in renamed:
+            targets.insert(0, source)
+        for name in targets:
+            if name not in expressions:
+                columns.append(lake_column(item, declared.get(name), name in key, model, name))
+            else:
+                columns.append(
+                    _computed(name, fields, expressions[name], declared.get(name), name in key, model)
+                )
+        if source in renamed and source not in exclude:
+            other = by_name[renamed[source]]
+            columns.append(lake_column(other, declared.get(source), source in key, model, source))
+    for name, text in expressions.items():
+        if name not in by_name:
+            columns.append(_computed(name, fields, text, declared.get(name), name in key, model))
+    made = {column.name for column in columns}
     for name in (*key, *declared):
-        if name not in known:
-            raise PlanError(f"{model}: meta.sync names column '{name}', which the lake table does not have.")
-    return [lake_column(item, declared.get(item["name"]), item["name"] in key, model) for item in fields]
+        if name not in made:
+            raise PlanError(
+                f"{model}: meta.sync names column '{name}', which the lake table does not have.",
+                hint="Say what it is made of with `from` or `expression`." if name not in by_name else "",
+            )
+    return columns
+
+
+def _computed(
+    name: str, fields: Sequence[dict[str, Any]], text: str, declared: str | None, in_key: bool, model: str
+) -> Column:
+    from penstock.sync.expressions import compile_expression, lake_type_of
+
+    where = f"{model}: meta.sync.columns.{name}.expression"
+    inputs = {}
+    for item in fields:
+        try:
+            inputs[item["name"]] = lake_column(item, None, False, model)
+        except PlanError:
+            continue  # a column that cannot be synced cannot be read by an expression either
+    try:
+        term, used = compile_expression(text, inputs)
+    except ValueError as error:
+        raise PlanError(f"{where}: {error}.", hint="docs/sync.md lists what expressions may hold.") from None
+    if not used:
+        raise PlanError(f"{where}: '{text}' reads no column of the lake table.")
+    assert term.type is not None
+    item = {"id": NO_FIELD, "name": name, "type": lake_type_of(term.type)}
+    column = lake_column(item, declared, in_key, model)
+    return replace(
+        column, expression=" ".join(text.split()), inputs=used, computed=term.sql, result=term.type
+    )
 
 
 def lake_column(

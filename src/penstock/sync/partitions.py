@@ -92,7 +92,7 @@ class Bounds:
 
 def bounds_of(spec: dict[str, Any], columns: Sequence[Column]) -> Bounds:
     """Return the bounds of an Iceberg partition spec (its JSON)."""
-    by_id = {column.field_id: column for column in columns}
+    by_id = {column.field_id: column for column in columns if not column.expression}
     fields = []
     for position, field in enumerate(spec["fields"]):
         column = by_id.get(field["source-id"])
