@@ -179,13 +179,16 @@ class LocalBranches:
             server.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [key])
 
     def _copy(self, server: Connection, name: str, mark: dict[str, Any]) -> str:
-        """Copy the template under the branch's scratch name, mark included; return that name."""
+        """Copy the template under the branch's scratch name, mark included; return that name.
+
+        By files: 403 MB took 2.3 and 3.2 s, checkpoints included; through the WAL, as is Postgres's default, 12.5 and 22.9 s.
+        """
         copy = _copy_name(name)
         for attempt in range(1, _COPY_ATTEMPTS + 1):
             self._report(f"copying {self._template} for {name}")
             try:
                 server.execute(
-                    sql.SQL("create database {} template {}").format(
+                    sql.SQL("create database {} template {} strategy file_copy").format(
                         sql.Identifier(copy), sql.Identifier(self._template)
                     )
                 )
