@@ -3,7 +3,7 @@
 `penstock.sync_state` has one row a synced table: which snapshot of which lake table its rows are. It is written in
 the transaction that wrote the rows, so it is never ahead of them or behind. `penstock.sync_runs` has a row a run,
 failed ones included; `penstock.sync_attempts` a row a run that is at work; `penstock.sync_notices` a row a failing
-table of which somebody was told.
+table of which somebody was told; `penstock.sync_objects` a row an index, grant, policy … that the sync made on a table.
 """
 
 from __future__ import annotations
@@ -86,6 +86,13 @@ create table if not exists penstock.sync_partitions (
     columns text not null,
     primary key (target, partition)
 );
+create table if not exists penstock.sync_objects (
+    target text not null,
+    kind text not null,
+    name text not null,
+    definition text not null,
+    primary key (target, kind, name)
+);
 """
 
 _STATUS_TABLE = """
@@ -148,7 +155,7 @@ def prepare(connection: Connection, declaration: Declaration) -> None:
     with connection.transaction():
         row = connection.execute(
             "select to_regclass('penstock.sync_state') is not null and to_regclass('penstock.sync_attempts') is not null"
-            " and to_regclass('penstock.sync_partitions') is not null,"
+            " and to_regclass('penstock.sync_partitions') is not null and to_regclass('penstock.sync_objects') is not null,"
             " %s = '' or to_regclass(%s) is not null",
             [declaration.status_table, f'"{declaration.schema}"."{declaration.status_table}"'],
         ).fetchone()
