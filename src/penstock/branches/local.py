@@ -181,7 +181,7 @@ class LocalBranches:
     def _copy(self, server: Connection, name: str, mark: dict[str, Any]) -> str:
         """Copy the template under the branch's scratch name, mark included; return that name.
 
-        By files: 403 MB took 2.3 and 3.2 s, checkpoints included; through the WAL, as is Postgres's default, 12.5 and 22.9 s.
+        By files: 403 MB took 2.3 and 3.2 s, checkpoints included; through the WAL, Postgres's default, 12.5 and 22.9 s.
         """
         copy = _copy_name(name)
         for attempt in range(1, _COPY_ATTEMPTS + 1):

@@ -190,11 +190,11 @@ def postgres_variables(database_url: str) -> dict[str, str]:
         given = {
             name: str(value) for name, value in conninfo_to_dict(database_url).items() if value is not None
         }
-    except ProgrammingError as error:
+    except ProgrammingError:
         raise SettingsError(
             "DATABASE_URL is no Postgres URL.",
             hint="postgresql://user:password@host/database?sslmode=verify-full",
-        ) from error
+        ) from None  # the cause quotes it
     variables = {
         "PENSTOCK_PG_HOST": given.get("host", "127.0.0.1"),
         "PENSTOCK_PG_PORT": given.get("port", "5432"),
