@@ -29,6 +29,7 @@ from penstock.notify.channels import Channel, mail, topic, webhook
 from penstock.notify.message import (
     WHOLE_RUN,
     Message,
+    News,
     Outcome,
     Told,
     message,
@@ -127,31 +128,50 @@ def after_run(
     secrets = Secrets(connections)
     try:
         book = ToldBook(connections, settings.state_dir)
-        told, now = book.read(), utc_now()
-        repeat = timedelta(hours=settings.notify_repeat_hours) if settings.notify_repeat_hours > 0 else None
-        if not news(outcomes, told, now=now, repeat=repeat):
+        if not _news(settings, outcomes, book.read()):
             return []
-        spoken, sent = channels(settings, connections, secrets)
-        outcomes = [secrets.removed_from_outcome(outcome) for outcome in outcomes]
-        happened = news(outcomes, told, now=now, repeat=repeat)
-        words = message(
-            connections.environment.target, outcomes, happened, told, now=now, host=socket.gethostname()
-        )
-        sent += send(spoken, words, settings.notify_seconds)
-        for item in sent:
-            if item.error:
-                warn(secrets.removed_from(f"Not notified: {item.error}"))
-        if any(not item.error for item in sent):
-            known = {
-                outcome.table: Told(
-                    outcome.error, told[outcome.table].since if outcome.table in told else now, now
-                )
-                for outcome in (*happened.failed, *happened.still)
-            }
-            book.write(known, [outcome.table for outcome in happened.recovered])
-    except (PenstockError, OSError) as error:
+        with book.held():
+            sent = _tell(settings, connections, outcomes, book, secrets)
+    except (PenstockError, psycopg.Error, OSError) as error:
         warn(secrets.removed_from(f"Not notified: {error}"))
         return []
+    for item in sent:
+        if item.error:
+            warn(secrets.removed_from(f"Not notified: {item.error}"))
+    return sent
+
+
+def _news(settings: Settings, outcomes: Sequence[Outcome], told: dict[str, Told]) -> News:
+    hours = settings.notify_repeat_hours
+    return news(outcomes, told, now=utc_now(), repeat=timedelta(hours=hours) if hours > 0 else None)
+
+
+def _tell(
+    settings: Settings,
+    connections: Connections,
+    outcomes: Sequence[Outcome],
+    book: ToldBook,
+    secrets: Secrets,
+) -> list[Sent]:
+    """Send what is news, unless another run has told it meanwhile, and keep it in the book once a channel has taken it."""
+    told, now = book.read(), utc_now()
+    happened = _news(settings, outcomes, told)
+    if not happened:
+        return []
+    spoken, sent = channels(settings, connections, secrets)
+    cleaned = [secrets.removed_from_outcome(outcome) for outcome in outcomes]
+    happened = _news(settings, cleaned, told)
+    place, host = connections.environment.target, socket.gethostname()
+    words = message(place, cleaned, happened, told, now=now, host=host)
+    sent += send(spoken, words, settings.notify_seconds)
+    if any(not item.error for item in sent):
+        known = {
+            outcome.table: Told(
+                outcome.error, told[outcome.table].since if outcome.table in told else now, now
+            )
+            for outcome in (*happened.failed, *happened.still)
+        }
+        book.write(known, [outcome.table for outcome in happened.recovered])
     return sent
 
 

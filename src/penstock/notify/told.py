@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from penstock.errors import PenstockError
 from penstock.notify.message import Told
 from penstock.sync.postgres import Limits, connect
 from penstock.sync.state import Connection
+
+# How long a run waits for another that is telling: longer than PENSTOCK_NOTIFY_SECONDS as a rule is set.
+HELD_SECONDS = 60
 
 # The sync has waited for a server that wakes already; here one try must do.
 QUICK = Limits(connect_seconds=0, busy_seconds=0)
@@ -33,6 +37,22 @@ class ToldBook:
         self._connections = connections
         place = re.sub(r"[^A-Za-z0-9_-]+", "_", connections.environment.marts_database)
         self._file = folder / f"notices-{place}.json"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs from telling meanwhile: shards and overlapping schedules fail together and are told of once.
+
+        While Postgres cannot be asked there is nothing to hold, and each machine tells for itself.
+        """
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(connect(self._connections.postgres_url(), QUICK))
+                connection.execute("select set_config('lock_timeout', %s, false)", [f"{HELD_SECONDS}s"])
+                stack.enter_context(connection.transaction())
+                connection.execute("select pg_advisory_xact_lock(hashtextextended('penstock.notices', 0))")
+            except (PenstockError, psycopg.Error):
+                stack.close()
+            yield
 
     def read(self) -> dict[str, Told]:
         """Return what was told, by table."""

@@ -17,6 +17,9 @@ from penstock.sync.plan import Plan
 from penstock.sync.schema import table_name
 from penstock.sync.state import Connection
 
+# The sync has failed already: nobody waits long to read which row it was.
+PATIENCE = "30s"
+
 
 def note_culprit(
     connection: Connection, declaration: Declaration, plan: Plan, staging: str, error: psycopg.IntegrityError
@@ -27,13 +30,14 @@ def note_culprit(
     """
     try:
         with connection.transaction():
-            condition = _condition(connection, declaration, staging, error)
-            if condition:
+            connection.execute("select set_config('statement_timeout', %s, true)", [PATIENCE])
+            for condition in _conditions(connection, declaration, staging, error):
                 told = _first(connection, declaration, plan, staging, condition)
                 if told:
                     error.add_note(told)
+                    return
     except psycopg.Error:
-        # the constraint is about columns that only the table has: what Postgres said must do
+        # it takes too long, or the constraint is about columns that only the table has: what Postgres said must do
         return
 
 
@@ -52,13 +56,13 @@ def _first(connection: Connection, declaration: Declaration, plan: Plan, staging
     return f"key {shown} (partition {plan.bounds.label(plan.bounds.region_of(row[len(key) :]))})"
 
 
-def _condition(
+def _conditions(
     connection: Connection, declaration: Declaration, staging: str, error: psycopg.IntegrityError
-) -> str:
-    """Return the SQL condition of staged rows `s` that break the constraint; empty where it is none that is known."""
+) -> list[str]:
+    """Return SQL conditions of staged rows `s` that break the constraint, to be tried in turn; none where it is unknown."""
     table, name, column = table_name(declaration), error.diag.constraint_name, error.diag.column_name
     if isinstance(error, psycopg.errors.NotNullViolation) and column:
-        return f"s.{quoted(column)} is null"
+        return [f"s.{quoted(column)} is null"]
     if isinstance(error, psycopg.errors.UniqueViolation):
         return _repeated(declaration, staging, _index_columns(connection, table, name))
     found = connection.execute(
@@ -71,11 +75,11 @@ def _condition(
         [table, name],
     ).fetchone()
     if found is None:
-        return ""
+        return []
     kind, expression, other, columns, theirs = found
     if kind == "c":
-        return f"not ({expression})"
-    return _orphaned(other, columns, theirs) if kind == "f" else ""
+        return [f"not ({expression})"]
+    return [_orphaned(other, columns, theirs)] if kind == "f" else []
 
 
 def _orphaned(other: str, columns: list[str], theirs: list[str]) -> str:
@@ -99,13 +103,16 @@ def _index_columns(connection: Connection, table: str, name: str | None) -> list
     return list(row[0]) if row is not None and row[0] else []
 
 
-def _repeated(declaration: Declaration, staging: str, columns: list[str]) -> str:
-    """Rows that share a unique key, other than the declared one, with another row of the table or of the staged ones."""
+def _repeated(declaration: Declaration, staging: str, columns: list[str]) -> list[str]:
+    """Rows that share a unique key, other than the declared one, with another row of the table or of the staged ones.
+
+    Two conditions, for joined by "or" Postgres would compare each row with each.
+    """
     if not columns:
-        return ""
+        return []
     same = " and ".join(f"o.{quoted(name)} = s.{quoted(name)}" for name in columns)
     other = " or ".join(f"o.{quoted(name)} <> s.{quoted(name)}" for name in declaration.key)
-    return " or ".join(
+    return [
         f"exists (select 1 from {source} as o where {same} and ({other}))"
         for source in (table_name(declaration), staging)
-    )
+    ]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -23,8 +24,8 @@ from penstock.connections import Connections
 from penstock.environments import Environment
 from penstock.errors import NotifyError, PenstockError, PlanError, SettingsError, SyncBusyError, SyncError
 from penstock.notify import wanted
-from penstock.notify.message import WHOLE_RUN
-from penstock.notify.notifier import outcomes_of
+from penstock.notify.message import WHOLE_RUN, Outcome
+from penstock.notify.notifier import after_run, outcomes_of
 from penstock.settings import Settings
 from penstock.sync import run as run_module
 from penstock.sync.declaration import Declaration
@@ -174,6 +175,22 @@ def test_one_message_a_run_lists_all_tables(
         "*public.other_data",
     ]
     assert texts[2].endswith("synced, 1 row written*")
+
+
+def test_runs_that_fail_together_tell_once(
+    lake: Connections, broken: int, settings: Settings, hook: WebhookServer
+) -> None:
+    """The shards of a table, or schedules that overlap."""
+    run(lake, settings)
+    with psycopg.connect(lake.database_url) as connection:
+        connection.execute("delete from penstock.sync_notices")
+    hook.received.clear()
+    hook.delay = 0.3
+    failed = [Outcome("public.forecast_data", error="broken")]
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(lambda _: after_run(settings, lake, failed, print), range(4)))
+    assert sorted(len(item) for item in sent) == [0, 0, 0, 1]
+    assert len(hook.received) == 1
 
 
 # -- what cannot be told -------------------------------------------------------------------------------------------------

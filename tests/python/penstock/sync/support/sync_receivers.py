@@ -30,6 +30,7 @@ class WebhookServer:
     body: bytes = b"ok"
     location: str = ""
     hangs: bool = False
+    delay: float = 0
     hold: threading.Event = field(default_factory=threading.Event)
     received: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -55,6 +56,7 @@ def webhook_server() -> Iterator[WebhookServer]:
             if state.hangs:
                 state.hold.wait(30)
                 return
+            state.hold.wait(state.delay)
             if state.status == 200:
                 assert self.headers["Content-Type"].startswith("application/json")
                 state.received.append(json.loads(body))
