@@ -6,19 +6,28 @@
           table: forecast_data                # or schema.table; public when no schema is named
           status_table: forecast_sync_status  # optional: one row a run is added to it
           key: [restaurant_id, inventory_item_id, business_date]
-          columns: {y_50: "decimal(10,2) not null"}      # others by the default type map
+          columns:                            # others by the default type map
+            y_50: "decimal(10,2) not null"
+            state: {type: "varchar(2) not null", expression: "upper(trim(state))"}
+            shop: {from: dma_id}
+          exclude: [raw_payload]
           indexes: [[business_date], {columns: [dma_id], where: "dma_id is not null"}]
+          generated: {spread: {type: "numeric(11,2)", as: "y_95 - y_05"}}
+          grants: {select: [reporting]}
+          policies: [{name: own_state, to: [reporting], using: "state = current_setting('app.state')"}]
+          comments: true                      # the model's descriptions; true unless said otherwise
 
 Refused with the model and the key at fault: an unknown key, a missing table or key, a type the sync cannot write, a
-model that is not an Iceberg table.
+model that is not an Iceberg table. Expressions are read when a sync has work to do (expressions.py).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,15 +35,62 @@ from typing import Any
 from penstock.errors import PlanError
 from penstock.sync.columns import Column, parse_declared, resolve
 
-_KEYS = {"table", "status_table", "key", "columns", "indexes"}
+_KEYS = (
+    "table",
+    "status_table",
+    "key",
+    "columns",
+    "exclude",
+    "indexes",
+    "generated",
+    "grants",
+    "policies",
+    "comments",
+)
+_COLUMN_KEYS = ("type", "from", "expression")
+_INDEX_KEYS = ("columns", "expression", "method", "unique", "include", "where", "opclass", "with")
+_GENERATED_KEYS = ("type", "as", "stored")
+_POLICY_KEYS = ("name", "for", "to", "using", "check")
+_PRIVILEGES = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
+_COMMANDS = ("all", "select", "insert", "update", "delete")
+_METHODS = ("btree", "hash", "gin", "gist", "spgist", "brin", "hnsw", "ivfflat")
 _NAME = re.compile(r"^[a-z_][a-z0-9_$]{0,62}$")
 OWN_COLUMNS = ("id", "created_at", "updated_at")  # the sync's own, beside the lake's
 
 
 @dataclass(frozen=True)
 class Index:
+    """An index over columns, or over one `expression`. `opclass` is the operator class of each column."""
+
     columns: tuple[str, ...]
     where: str = ""
+    expression: str = ""
+    method: str = "btree"
+    unique: bool = False
+    include: tuple[str, ...] = ()
+    opclass: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A column that Postgres computes from others of the row; `stored`, or when it is read (Postgres 18)."""
+
+    name: str
+    type: str
+    expression: str
+    stored: bool = True
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A row-level security policy; `to` nobody in particular is everybody (public)."""
+
+    name: str
+    command: str = "all"
+    to: tuple[str, ...] = ()
+    using: str = ""
+    check: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,10 +106,25 @@ class Declaration:
     status_table: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     indexes: tuple[Index, ...] = ()
+    renamed: dict[str, str] = field(default_factory=dict)
+    expressions: dict[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    generated: tuple[Generated, ...] = ()
+    grants: tuple[tuple[str, str], ...] = ()  # privilege, role
+    policies: tuple[Policy, ...] = ()
+    comments: dict[str, str] = field(default_factory=dict)  # by column; the table's own under ""
 
     def resolve(self, fields: list[dict[str, Any]]) -> list[Column]:
         """Return the columns to sync of an Iceberg schema (its JSON fields); raises PlanError where it does not fit."""
-        return resolve(fields, self.columns, self.key, self.model)
+        return resolve(
+            fields,
+            self.columns,
+            self.key,
+            self.model,
+            renamed=self.renamed,
+            expressions=self.expressions,
+            exclude=self.exclude,
+        )
 
     @property
     def target(self) -> str:
@@ -103,11 +174,7 @@ def parse(node: dict[str, Any], sync: Any) -> Declaration:
     config = node.get("config") or {}
     if not isinstance(sync, dict):
         raise PlanError(f"{model}: meta.sync is not a mapping.")
-    for name in sync:
-        if name not in _KEYS:
-            raise PlanError(
-                f"{model}: meta.sync has no key '{name}'.", hint=f"Known: {', '.join(sorted(_KEYS))}."
-            )
+    _known(model, "", sync, _KEYS)
     kind = (config.get("table_type") or (config.get("_extra") or {}).get("table_type") or "hive").lower()
     if kind != "iceberg" or config.get("materialized") not in ("table", "incremental", "snapshot"):
         shown = config.get("materialized") if config.get("materialized") == "view" else f"{kind} table"
@@ -117,6 +184,7 @@ def parse(node: dict[str, Any], sync: Any) -> Declaration:
         )
     schema, _, table = _text(model, "table", sync.get("table")).rpartition(".")
     key = _names(model, "key", sync.get("key"))
+    columns = _columns(model, sync.get("columns") or {})
     return Declaration(
         model=model,
         lake_database=node["schema"],
@@ -125,8 +193,15 @@ def parse(node: dict[str, Any], sync: Any) -> Declaration:
         table=_name(model, "table", table),
         key=key,
         status_table=_name(model, "status_table", sync["status_table"]) if sync.get("status_table") else "",
-        columns=_columns(model, sync.get("columns") or {}),
-        indexes=tuple(_index(model, item) for item in sync.get("indexes") or ()),
+        columns={name: item["type"] for name, item in columns.items() if "type" in item},
+        renamed={name: item["from"] for name, item in columns.items() if "from" in item},
+        expressions={name: item["expression"] for name, item in columns.items() if "expression" in item},
+        exclude=_names(model, "exclude", sync["exclude"]) if sync.get("exclude") else (),
+        indexes=tuple(_index(model, item) for item in _list(model, "indexes", sync.get("indexes"))),
+        generated=_generated(model, sync.get("generated") or {}),
+        grants=_grants(model, sync.get("grants") or {}),
+        policies=_policies(model, sync.get("policies")),
+        comments=_comments(node) if _flag(model, "comments", sync.get("comments", True)) else {},
     )
 
 
@@ -148,25 +223,146 @@ def _names(model: str, key: str, value: Any) -> tuple[str, ...]:
     return tuple(_text(model, key, item) for item in value)
 
 
-def _columns(model: str, value: Any) -> dict[str, str]:
+def _known(model: str, where: str, value: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse a key that is not known, and name the one that may have been meant."""
+    for name in value:
+        if name not in known:
+            near = get_close_matches(str(name), known, 1)
+            meant = f"Did you mean '{near[0]}'? " if near else ""
+            place = f"meta.sync{where}"
+            raise PlanError(
+                f"{model}: {place} has no key '{name}'.", hint=f"{meant}Known: {', '.join(sorted(known))}."
+            )
+
+
+def _mapping(model: str, where: str, value: Any, known: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise PlanError(f"{model}: meta.sync{where} must be a mapping of {', '.join(known)}.")
+    _known(model, where, value, known)
+    return value
+
+
+def _list(model: str, key: str, value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise PlanError(f"{model}: meta.sync.{key} must be a list.")
+    return value
+
+
+def _flag(model: str, key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise PlanError(f"{model}: meta.sync.{key} must be true or false.")
+    return value
+
+
+def _columns(model: str, value: Any) -> dict[str, dict[str, str]]:
+    """Return what is declared of each column: `type`, `from`, `expression`; a bare text is its type."""
     if not isinstance(value, dict):
         raise PlanError(f"{model}: meta.sync.columns must map column names to types.")
+    found: dict[str, dict[str, str]] = {}
     for name, declared in value.items():
+        where = f"columns.{name}"
+        item = {"type": declared} if isinstance(declared, str) else declared
+        if not isinstance(item, dict) or not item:
+            raise PlanError(
+                f"{model}: meta.sync.{where} must be a type, or a mapping of type, from, expression."
+            )
+        _known(model, f".{where}", item, _COLUMN_KEYS)
+        if "from" in item and "expression" in item:
+            raise PlanError(
+                f"{model}: meta.sync.{where} has both 'from' and 'expression'; an expression can read any column."
+            )
+        found[str(name)] = {key: _text(model, f"{where}.{key}", text) for key, text in item.items()}
+        if len(item) > 1 or "type" not in item:
+            _name(model, "columns", str(name))
+        if "type" not in item:
+            continue
         try:
-            parse_declared(str(declared))
+            parse_declared(item["type"])
         except ValueError as error:
-            raise PlanError(f"{model}: meta.sync.columns.{name}: {error}.") from None
-    return {name: str(declared) for name, declared in value.items()}
+            raise PlanError(f"{model}: meta.sync.{where}: {error}.") from None
+    return found
 
 
 def _index(model: str, value: Any) -> Index:
-    if isinstance(value, dict):
-        if set(value) - {"columns", "where"}:
+    if not isinstance(value, dict):
+        return Index(_names(model, "indexes", value))
+    _known(model, ".indexes", value, _INDEX_KEYS)
+    if ("columns" in value) == ("expression" in value):
+        raise PlanError(f"{model}: meta.sync.indexes: an index has either 'columns' or 'expression'.")
+    method = str(value.get("method") or "btree").lower()
+    if method not in _METHODS:
+        raise PlanError(
+            f"{model}: meta.sync.indexes: '{method}' is no index method.",
+            hint=f"Known: {', '.join(_METHODS)}.",
+        )
+    options = value.get("with") or {}
+    if not isinstance(options, dict):
+        raise PlanError(f"{model}: meta.sync.indexes: 'with' must map storage parameters to values.")
+    return Index(
+        _names(model, "indexes", value["columns"]) if "columns" in value else (),
+        str(value.get("where") or ""),
+        str(value.get("expression") or ""),
+        method,
+        _flag(model, "indexes.unique", value.get("unique", False)),
+        _names(model, "indexes.include", value["include"]) if value.get("include") else (),
+        _name(model, "indexes.opclass", value["opclass"]) if value.get("opclass") else "",
+        tuple(
+            (_name(model, "indexes.with", name), str(setting)) for name, setting in sorted(options.items())
+        ),
+    )
+
+
+def _generated(model: str, value: Any) -> tuple[Generated, ...]:
+    if not isinstance(value, dict):
+        raise PlanError(f"{model}: meta.sync.generated must map column names to type and as.")
+    found = []
+    for name, item in value.items():
+        where = f"generated.{name}"
+        _mapping(model, f".{where}", item, _GENERATED_KEYS)
+        stored = _flag(model, f"{where}.stored", item.get("stored", True))
+        kind, text = (
+            _text(model, f"{where}.type", item.get("type")),
+            _text(model, f"{where}.as", item.get("as")),
+        )
+        found.append(Generated(_name(model, "generated", name), kind, text, stored))
+    return tuple(found)
+
+
+def _grants(model: str, value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise PlanError(f"{model}: meta.sync.grants must map privileges to lists of roles.")
+    _known(model, ".grants", value, _PRIVILEGES)
+    return tuple(
+        (name, role) for name, roles in value.items() for role in _names(model, f"grants.{name}", roles)
+    )
+
+
+def _policies(model: str, value: Any) -> tuple[Policy, ...]:
+    found = []
+    for item in _list(model, "policies", value):
+        _mapping(model, ".policies", item, _POLICY_KEYS)
+        name = _name(model, "policies.name", item.get("name"))
+        command = str(item.get("for") or "all").lower()
+        if command not in _COMMANDS:
             raise PlanError(
-                f"{model}: meta.sync.indexes: an index has 'columns' and 'where', not {sorted(value)}."
+                f"{model}: meta.sync.policies.{name}: 'for' is one of {', '.join(_COMMANDS)}, not '{command}'."
             )
-        return Index(_names(model, "indexes", value.get("columns")), str(value.get("where") or ""))
-    return Index(_names(model, "indexes", value))
+        using, check = str(item.get("using") or ""), str(item.get("check") or "")
+        if not using and not check:
+            raise PlanError(f"{model}: meta.sync.policies.{name} needs a condition: 'using' or 'check'.")
+        to = _names(model, f"policies.{name}.to", item["to"]) if item.get("to") else ()
+        found.append(Policy(name, command, to, using, check))
+    if len({policy.name for policy in found}) != len(found):
+        raise PlanError(f"{model}: meta.sync.policies names one policy twice.")
+    return tuple(found)
+
+
+def _comments(node: dict[str, Any]) -> dict[str, str]:
+    texts = {name: item.get("description") for name, item in (node.get("columns") or {}).items()}
+    found = {"": node.get("description"), **texts}
+    return {name: " ".join(text.split()) for name, text in found.items() if text}
 
 
 def _refuse_shared_targets(found: list[Declaration]) -> None:
