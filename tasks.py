@@ -364,6 +364,22 @@ def branch_list(_: Context, target: str = "") -> None:
     branch.list_branches(_settings(target))
 
 
+@task(
+    positional=["name"],
+    help={
+        "name": BRANCH_NAME,
+        "pooled": "Through Neon's pooler: for applications, not for a sync.",
+        "target": TARGET,
+    },
+)
+@told
+def branch_url(_: Context, name: str, pooled: bool = False, target: str = "") -> None:
+    """Print the URL of a branch's database with its password, and nothing else: for another program to read."""
+    from penstock.commands import branch
+
+    branch.url(_settings(target), name, pooled=pooled)
+
+
 @task(positional=["name"], help={"name": BRANCH_NAME, "yes": "Do not ask.", "target": TARGET})
 @told
 def branch_reset(_: Context, name: str, yes: bool = False, target: str = "") -> None:
@@ -499,6 +515,7 @@ namespace = Collection(
         "branch",
         create=branch_create,
         list=branch_list,
+        url=branch_url,
         reset=branch_reset,
         delete=branch_delete,
         prune=branch_prune,

@@ -1,4 +1,7 @@
-"""invoke branch.create, list, reset, delete, prune: database branches for a person. Prints hosts and names, never a URL."""
+"""invoke branch.create, list, url, reset, delete, prune: database branches for a person.
+
+Only `url` prints a URL, and that is all it prints.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,11 @@ def create(settings: Settings, name: str, *, expires: str) -> None:
 
 def list_branches(settings: Settings) -> None:
     _show(opened(settings).all(), settings)
+
+
+def url(settings: Settings, name: str, *, pooled: bool) -> None:
+    """Print the URL of the branch's database, password and all, and nothing else: for another program to read."""
+    console.line(opened(settings).database_url(_named(settings, name), pooled=pooled))
 
 
 def reset(settings: Settings, name: str, *, yes: bool) -> None:

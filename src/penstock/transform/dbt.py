@@ -149,7 +149,7 @@ def _command(
 def _environ(connections: Connections, side: Side) -> dict[str, str]:
     """Return this process's environment and all that profiles.yml and the sources' yml ask for.
 
-    The lake's side gets no database URL: it has no use for it, and asking for one may mean a call to Neon or a secret's store.
+    The lake's side gets no database URL: it has no use for one, and asking may mean a call to Neon or to a secret store.
     """
     environment = connections.environment
     serves = side is Side.NEON

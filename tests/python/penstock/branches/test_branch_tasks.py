@@ -127,6 +127,11 @@ def test_neon_branch_from_create_to_delete(neon: FakeNeon, dev: Task, key: str) 
     assert "is what dev is now" in told[-1].err
     assert [t.code for t in told] == [0] * 4
 
+    url, pooled = dev("branch.url", "preview/pr-12"), dev("branch.url", "preview/pr-12", "--pooled")
+    assert (url.err, pooled.err) == ("", "")
+    assert url.out.startswith(f"postgresql://neondb_owner:{NEON_PASSWORD}@ep-")
+    assert pooled.out == url.out.replace(".us-east-2", "-pooler.us-east-2")
+
     exports = dev("env", "--branch", "preview/pr-12")
     assert f":{NEON_PASSWORD}@" in exports.out  # that is what it is for
     assert key not in exports.all
