@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from penstock.credentials import stored
 from penstock.errors import (
     NotifyError,
     PenstockError,
@@ -25,7 +24,6 @@ from penstock.errors import (
     SyncBusyError,
     SyncInterruptedError,
 )
-from penstock.notify.channels import Channel, mail, topic, webhook
 from penstock.notify.message import (
     WHOLE_RUN,
     Message,
@@ -44,6 +42,7 @@ from penstock.sync.runs import KILLED_HINT, killed_runs, killed_text
 
 if TYPE_CHECKING:
     from penstock.connections import Connections
+    from penstock.notify.channels import Channel
     from penstock.settings import Settings
     from penstock.sync.report import SyncReport
 
@@ -66,6 +65,12 @@ def channels(
 
     URLs that are keys are read from where they lie, and told to `secrets`.
     """
+    from penstock.credentials import stored
+    from penstock.notify.channels import (
+        mail,
+        topic,
+        webhook,
+    )  # smtplib and its kin: a run without news needs none of them
 
     def url(setting: str, value: str, place: str) -> str:
         found = value

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -407,3 +410,28 @@ def test_history_command_with_nothing_to_show_says_so(
     assert "No failed run of forecast_data is recorded." in capsys.readouterr().err
     with pytest.raises(SettingsError, match="--limit 0"):
         sync_runs.history(lake, limit=0)
+
+
+ASKER = """
+import pickle, sys
+from penstock.sync.status import history, statuses
+
+connections, declared = pickle.load(sys.stdin.buffer)
+(found,) = statuses(connections, [declared])
+assert found.standing == "current", found
+assert history(connections)
+heavy = [name for name in ("boto3", "pyarrow", "numpy", "pyiceberg", "duckdb", "httpx", "dbt") if name in sys.modules]
+sys.exit(f"imported {heavy}" if heavy else 0)
+"""
+
+
+def test_status_of_a_table_in_step_imports_nothing_heavy(
+    lake: Connections, forecast: Any, declared: Declaration
+) -> None:
+    forecast.add(rows(), JANUARY)
+    forecast.commit()
+    sync(lake, [declared])
+    done = subprocess.run(
+        [sys.executable, "-c", ASKER], input=pickle.dumps((lake, declared)), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
