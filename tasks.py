@@ -355,13 +355,13 @@ def branch_create(_: Context, name: str, expires: str = "", target: str = "") ->
     branch.create(_settings(target), name, expires=expires)
 
 
-@task(help={"target": TARGET})
+@task(help={"json": "As JSON, for another program; times in ISO 8601.", "target": TARGET})
 @told
-def branch_list(_: Context, target: str = "") -> None:
+def branch_list(_: Context, json: bool = False, target: str = "") -> None:
     """Show the database branches with where they come from, when they expire, their size and host."""
     from penstock.commands import branch
 
-    branch.list_branches(_settings(target))
+    branch.list_branches(_settings(target), as_json=json)
 
 
 @task(

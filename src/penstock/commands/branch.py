@@ -6,6 +6,7 @@ Only `url` prints a URL, and that is all it prints.
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,15 @@ def create(settings: Settings, name: str, *, expires: str) -> None:
     _show_use(settings, branch)
 
 
-def list_branches(settings: Settings) -> None:
-    _show(opened(settings).all(), settings)
+def list_branches(settings: Settings, *, as_json: bool) -> None:
+    branches = opened(settings).all()
+    if not as_json:
+        _show(branches, settings)
+        return
+    import json
+
+    rows = [asdict(branch) for branch in branches]
+    console.line(json.dumps(rows, indent=1, default=datetime.isoformat))
 
 
 def url(settings: Settings, name: str, *, pooled: bool) -> None:

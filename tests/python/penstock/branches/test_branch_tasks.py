@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -123,9 +124,15 @@ def test_neon_branch_from_create_to_delete(neon: FakeNeon, dev: Task, key: str) 
     assert "was there already" in told[-1].err
     told.append(dev("branch.list"))
     assert "preview/pr-12 dev ready" in told[-1].out
+    told.append(dev("branch.list", "--json"))
+    listed = json.loads(told[-1].out)
+    assert [(b["name"], b["parent"], b["protected"]) for b in listed] == [
+        ("main", "", True), ("dev", "main", True), ("preview/pr-12", "dev", False),
+    ]  # fmt: skip
+    assert listed[2]["expires_at"] == "2027-01-31T12:00:00+00:00"
     told.append(dev("branch.reset", "preview/pr-12", "--yes"))
     assert "is what dev is now" in told[-1].err
-    assert [t.code for t in told] == [0] * 4
+    assert [t.code for t in told] == [0] * 5
 
     url, pooled = dev("branch.url", "preview/pr-12"), dev("branch.url", "preview/pr-12", "--pooled")
     assert (url.err, pooled.err) == ("", "")

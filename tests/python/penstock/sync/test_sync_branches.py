@@ -23,7 +23,7 @@ from penstock.branches.model import Branches
 from penstock.branches.neon import NeonClient
 from penstock.branches.neon_branches import NeonBranches
 from penstock.connections import Connections
-from penstock.credentials import Secret, plain
+from penstock.credentials import Secret, plain, stored
 from penstock.environments import environment
 from penstock.errors import BranchError, SettingsError, SyncError
 from penstock.sync.declaration import Declaration
@@ -241,6 +241,29 @@ def test_password_that_is_rotated_is_read_anew_by_the_next_connection(
     for word in (old, neon.password, KEY):
         assert word not in caplog.text + repr(report) + repr(dev) + repr(secret)
     client.close()
+
+
+def test_password_that_is_rotated_in_ssm_is_read_anew(
+    neon: Neon, lake: Connections, forecast: Any, declared: Declaration
+) -> None:
+    ssm, name = lake.client("ssm"), f"/penstock/{neon.role}/database-url"
+
+    def store() -> None:
+        url = neon.uri({"name": "dev"}, "neondb", neon.role, False)
+        ssm.put_parameter(Name=name, Value=url, Type="SecureString", Overwrite=True)
+
+    store()
+    place = stored("PENSTOCK_DATABASE_URL_FROM", f"ssm:{name}", lake.client)
+    dev = replace(lake, environment=environment("dev", ACCOUNT), database_url="", database=place)
+    forecast.add(rows(10, 1.0), JANUARY)
+    forecast.commit()
+    run(dev, declared)
+
+    neon.rotate()
+    store()
+
+    assert run(dev, declared).mode == "nothing"
+    assert held(dev.postgres_url()) == [(10, 1.0)]
 
 
 def test_password_that_stays_refused_is_told_without_it(
