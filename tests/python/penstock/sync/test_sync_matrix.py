@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -107,14 +107,14 @@ def server(lake_server: Connections) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def scene(server: Server, lake_writer_class: type[Any], forecast_declaration: Any) -> Scene:
+def scene(server: Server, lake_writer_class: type[Any], forecast_declaration: Any) -> Iterator[Scene]:
     """Two states of a table, written once for all cells."""
     database = "marts_matrix"
     server.direct.client("glue").create_database(DatabaseInput={"Name": database})
     writer = lake_writer_class(server.direct, database, "fct_forecast")
-    scene = Scene(server.direct, forecast_declaration(database), writer)
-    scene.write()
-    return scene
+    with closing(Scene(server.direct, forecast_declaration(database), writer)) as scene:
+        scene.write()
+        yield scene
 
 
 @pytest.fixture(scope="module")
@@ -472,13 +472,13 @@ def test_sync_of_a_lake_that_moves_on_leaves_a_whole_snapshot_and_the_next_is_th
     scenario: str,
 ) -> None:
     monkeypatch.setattr(extract, "BATCH_ROWS", BATCH_ROWS)
-    own = scene.elsewhere(lake_writer_class, f"marts_{next(_numbers)}")
-    lake_moves_on(server, own, change, moment, scenario)
-    if change is dropped:
-        own.writer = lake_writer_class(server.direct, own.declaration.lake_database, "fct_forecast")
-        own.commit_third()
-    own.sync()
-    assert own.check("third") == "third"
+    with closing(scene.elsewhere(lake_writer_class, f"marts_{next(_numbers)}")) as own:
+        lake_moves_on(server, own, change, moment, scenario)
+        if change is dropped:
+            own.writer = lake_writer_class(server.direct, own.declaration.lake_database, "fct_forecast")
+            own.commit_third()
+        own.sync()
+        assert own.check("third") == "third"
 
 
 def lake_moves_on(

@@ -218,6 +218,9 @@ def _declared(column: Any) -> str:
         "double": "double precision",
         "timestamp": "timestamp",
         "timestamptz": "timestamptz",
+        "binary": "bytea",
+        "list of int": "integer[]",
+        "struct": "jsonb",
     }
     kind = column.declared or sql.get(column.kind, column.kind)
     return kind if column.nullable else f"{kind} not null"

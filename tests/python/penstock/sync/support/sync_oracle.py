@@ -10,15 +10,19 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
+from uuid import UUID
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
-KEYS = ("int", "long", "string", "date")
-VALUES = (*KEYS, "boolean", "float", "double", "decimal(9,2)", "timestamp", "timestamptz")
+KEYS = ("int", "long", "string", "date", "uuid")
+VALUES = (
+    *(*KEYS, "boolean", "float", "double", "decimal(9,2)", "timestamp", "timestamptz"),
+    *("decimal(30,4)", "time", "uuid", "binary", "list of int", "struct"),
+)
 WIDER = {"int": "long", "float": "double", "decimal(9,2)": "decimal(12,2)"}
 TRANSFORMS: dict[str, tuple[str, ...]] = {
     "int": ("identity", "bucket[3]"),
@@ -37,6 +41,10 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     "float": (0.0, -0.0, math.inf, -math.inf, math.nan, 2.0**-126),
     "double": (0.0, -0.0, math.inf, -math.inf, math.nan, 1e300, 5e-324, 0.1),
     "decimal(9,2)": (Decimal("0.00"), Decimal("9999999.99"), Decimal("-9999999.99")),
+    "decimal(30,4)": (Decimal("9" * 26 + ".9999"), Decimal("-" + "9" * 26 + ".9999"), Decimal("0.0001")),
+    "time": (time(0), time(23, 59, 59, 999999)),
+    "binary": (b"", b"\x00", b"\xff" * 40),
+    "list of int": ([], [None], [2**31 - 1, None, -(2**31)]),
     "timestamp": (datetime(1969, 12, 31, 23, 59, 59, 999999), datetime(1, 1, 1), datetime(9999, 12, 31)),
 }
 _EPOCH = datetime(2025, 1, 1)
@@ -59,8 +67,18 @@ def value(kind: str, chance: random.Random, few: bool = False) -> Any:
     if kind in ("float", "double"):
         return chance.randrange(-4000, 4000) / 8
     if kind.startswith("decimal"):
-        return Decimal(chance.randrange(-99999, 99999)).scaleb(-2)
+        return Decimal(chance.randrange(-99999, 99999)).scaleb(-int(kind[-2]))
+    if kind == "uuid":
+        return UUID(int=chance.getrandbits(128)).bytes
+    if kind == "binary":
+        return chance.randbytes(chance.randrange(6))
+    if kind == "list of int":
+        return [chance.randrange(-5, 5) for _ in range(chance.randrange(4))]
+    if kind == "struct":
+        return {"a": chance.choice((None, 1, -7)), "b": chance.choice((None, *_TEXTS))}
     moment = _EPOCH + timedelta(microseconds=chance.randrange(-(10**14), 10**14))
+    if kind == "time":
+        return moment.time()
     return moment.replace(tzinfo=UTC) if kind == "timestamptz" else moment
 
 
@@ -91,7 +109,22 @@ class ColumnSpec:
             if self.declared.startswith("decimal"):
                 return Decimal(repr(item)).quantize(Decimal("0.01"), ROUND_HALF_UP)
             return comparable(item)
-        return item
+        return UUID(bytes=item) if self.kind == "uuid" and item is not None else item
+
+    def iceberg(self, number: int) -> Any:
+        """Return the Iceberg type; a nested one takes field ids of its own from the column's number."""
+        if self.kind == "list of int":
+            return {"type": "list", "element-id": 500 + number, "element": "int", "element-required": False}
+        if self.kind == "struct":
+            parts = [("a", "int"), ("b", "string")]
+            return {
+                "type": "struct",
+                "fields": [
+                    {"id": 600 + 2 * number + i, "name": name, "type": kind, "required": False}
+                    for i, (name, kind) in enumerate(parts)
+                ],
+            }
+        return self.kind
 
 
 def comparable(item: Any) -> Any:
@@ -109,8 +142,13 @@ class TableSpec:
     row_group: int
 
     @property
-    def fields(self) -> list[tuple[str, str]]:
-        return [(column.name, column.kind) for column in self.columns]
+    def fields(self) -> list[tuple[str, Any]]:
+        return typed(self.columns)
+
+
+def typed(columns: Sequence[ColumnSpec]) -> list[tuple[str, Any]]:
+    """Return names and Iceberg types."""
+    return [(column.name, column.iceberg(i)) for i, column in enumerate(columns, 1)]
 
 
 def table_spec(chance: random.Random) -> TableSpec:
@@ -160,7 +198,7 @@ class Model:
     """The lake table `writer` and what it holds: its files now, and at each snapshot that has not expired."""
 
     spec: TableSpec
-    make: Callable[[list[tuple[str, str]], tuple[str, str] | None], Any]
+    make: Callable[[list[tuple[str, Any]], tuple[str, str] | None], Any]
     objects: Callable[[str], None]
     """Deletes the object at a location."""
     files: Files = field(default_factory=dict)
@@ -186,7 +224,8 @@ class Model:
         return found
 
     def _key(self, row: Row) -> Key:
-        return tuple(row[name] for name in self.spec.key)
+        names = {column.name: column for column in self.spec.columns}
+        return tuple(names[name].expected(row[name]) for name in self.spec.key)
 
     def _keys(self) -> set[Key]:
         return {self._key(row) for file in self.files.values() for _, row in file.live()}
@@ -360,7 +399,7 @@ class Model:
     def add_column(self, chance: random.Random) -> None:
         column = ColumnSpec(f"a{len(self.columns)}", chance.choice(VALUES))
         self.columns.append(column)
-        self.writer.evolve(add=[(column.name, column.kind)])
+        self.writer.evolve(add=[(column.name, column.iceberg(len(self.columns)))])
         if chance.random() < 0.5:
             self.update(chance)
 
@@ -379,7 +418,7 @@ class Model:
     def make_again(self, chance: random.Random) -> None:
         """DROP and CREATE TABLE AS: another table of the same name, with most of the rows."""
         rows = [row for file in self.files.values() for _, row in file.live()]
-        self.writer = self.make([(column.name, column.kind) for column in self.columns], self.spec.partition)
+        self.writer = self.make(typed(self.columns), self.spec.partition)
         self.files, self.deletes, self.history = {}, {}, {}
         self._write([row for row in rows if chance.random() < 0.8], chance)
         self._commit()

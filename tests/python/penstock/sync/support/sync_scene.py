@@ -22,7 +22,7 @@ from penstock.sync.report import SyncReport, silent
 from penstock.sync.run import sync
 
 JANUARY, FEBRUARY = ((2025 - 1970) * 12 + month for month in (0, 1))
-ROWS = 1_500  # a month; with BATCH_ROWS a COPY of several blocks
+ROWS = 1_000  # a month; with BATCH_ROWS a COPY of several blocks
 BATCH_ROWS = 200
 Key = tuple[int, int, date]
 Values = tuple[Any, ...]
@@ -77,6 +77,7 @@ class Scene:
     snapshots: dict[str, int] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
     before: dict[Key, Held] = field(default_factory=dict)
+    _observer: psycopg.Connection[Any] | None = None
 
     def write(self) -> None:
         """Write both states; the lake then is at `new`."""
@@ -131,22 +132,32 @@ class Scene:
 
     # Postgres
 
+    def close(self) -> None:
+        if self._observer is not None:
+            self._observer.close()
+
     def query(self, statement: str) -> list[Any]:
-        with psycopg.connect(self.lake.database_url) as connection:
-            return connection.execute(statement.encode()).fetchall()
+        """Return a query's rows, by a connection that is kept, and made anew when the server was restarted."""
+        for _ in range(2):
+            if self._observer is None or self._observer.closed:
+                self._observer = psycopg.connect(
+                    self.lake.database_url, autocommit=True, prepare_threshold=None
+                )
+            try:
+                return self._observer.execute(statement.encode()).fetchall()
+            except psycopg.OperationalError:
+                self._observer.close()
+        raise AssertionError("Postgres does not answer the test itself")
 
     def held(self) -> dict[Key, Held]:
         """Return the table's rows by key; empty when there is no table."""
-        with psycopg.connect(self.lake.database_url) as connection:
-            name = self.declaration.target
-            there = connection.execute("select to_regclass(%s)", [name]).fetchone()
-            if there == (None,):
-                return {}
-            statement = (
-                "select restaurant_id, inventory_item_id, business_date, dma_id, dc_id, state, y_05::float8,"
-                f" y_50::float8, y_95::float8, updated_at, xmin::text from {name}"
-            )
-            rows = connection.execute(statement.encode()).fetchall()
+        name = self.declaration.target
+        if self.query(f"select to_regclass('{name}')") == [(None,)]:
+            return {}
+        rows = self.query(
+            "select restaurant_id, inventory_item_id, business_date, dma_id, dc_id, state, y_05::float8,"
+            f" y_50::float8, y_95::float8, updated_at, xmin::text from {name}"
+        )
         found = {row[:3]: Held(row[3:9], row[9], row[10]) for row in rows}
         assert len(found) == len(rows), "a key is there twice"
         return found
