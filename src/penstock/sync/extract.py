@@ -24,7 +24,8 @@ from penstock.sync.checksum import row_hashes, total
 from penstock.sync.columns import Column
 from penstock.sync.encode import encode
 from penstock.sync.fingerprints import Tally
-from penstock.sync.lake import LakeFile, LakeObjects
+from penstock.sync.lake import LakeObjects
+from penstock.sync.manifests import LakeFile
 from penstock.sync.partitions import Region
 from penstock.sync.plan import FileRead
 from penstock.sync.values import Array, Values

@@ -1,29 +1,24 @@
 """An Iceberg table of the lake as the sync sees it: one Glue call for where it stands, then its metadata straight from S3.
 
-Nothing here asks Athena. PyIceberg reads manifests and is imported only when there are some to read.
-Refused by name: a table that is not Iceberg, equality deletes and deletion vectors (Athena writes position deletes).
+Nothing here asks Athena. Refused by name: a table that is not Iceberg, and what `manifests` refuses.
 """
 
 from __future__ import annotations
 
 import copy
 import gzip
-import io
 import json
 import posixpath
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlparse
 
 from penstock.connections import Connections
-from penstock.errors import PlanError, SyncError
+from penstock.errors import PlanError
+from penstock.sync.manifests import LakeFile, ManifestFile, read_manifest, read_manifest_list
 from penstock.sync.partitions import Bound, Bounds, Region
-
-if TYPE_CHECKING:
-    from pyiceberg.manifest import ManifestFile
 
 # Manifests read at a time: 1 to 32. They are small, so the wait is S3's: fewer wait longer, more crowd the connection pool.
 MANIFEST_THREADS = 8
@@ -86,19 +81,6 @@ def locate(glue: Any, database: str, table: str) -> str:
     if parameters.get("table_type", "").upper() != "ICEBERG" or "metadata_location" not in parameters:
         raise PlanError(f"{name} is not an Iceberg table; only Iceberg tables are synced.")
     return str(parameters["metadata_location"])
-
-
-@dataclass(frozen=True)
-class LakeFile:
-    """A live data file, or a position delete file, of one snapshot."""
-
-    location: str
-    size: int
-    rows: int
-    spec_id: int
-    partition: tuple[Any, ...]
-    sequence: int
-    deletes: bool
 
 
 class LakeTable:
@@ -184,9 +166,8 @@ class LakeTable:
         snapshot = None if snapshot_id is None else self._snapshot(snapshot_id)
         if snapshot is None:
             return {}
-        from pyiceberg.manifest import read_manifest_list
-
-        found = read_manifest_list(_input(self.objects, snapshot["manifest-list"]))
+        location = snapshot["manifest-list"]
+        found = read_manifest_list(self.objects.read(location), location)
         return {manifest.manifest_path: manifest for manifest in found}
 
     def files(self, manifests: Iterable[ManifestFile]) -> Iterator[LakeFile]:
@@ -200,32 +181,7 @@ class LakeTable:
             yield from self._entries[manifest.manifest_path]
 
     def _read(self, manifest: ManifestFile) -> list[LakeFile]:
-        from pyiceberg.manifest import DataFileContent
-
-        found = []
-        for entry in manifest.fetch_manifest_entry(_file_io(self.objects), discard_deleted=True):
-            file = entry.data_file
-            if file.content == DataFileContent.EQUALITY_DELETES or str(file.file_format).upper().endswith(
-                "PUFFIN"
-            ):
-                raise PlanError(
-                    f"{file.file_path} holds equality deletes or deletion vectors, which are not read."
-                )
-            if not str(file.file_format).upper().endswith("PARQUET"):
-                raise PlanError(f"{file.file_path} is not Parquet; only Parquet is synced.")
-            record = file.partition
-            found.append(
-                LakeFile(
-                    location=file.file_path,
-                    size=file.file_size_in_bytes,
-                    rows=file.record_count,
-                    spec_id=manifest.partition_spec_id,
-                    partition=tuple(record[i] for i in range(len(record))),
-                    sequence=entry.sequence_number or 0,
-                    deletes=file.content == DataFileContent.POSITION_DELETES,
-                )
-            )
-        return found
+        return read_manifest(self.objects.read(manifest.manifest_path), manifest)
 
 
 def may_hold(manifest: ManifestFile, bounds: Bounds, regions: Collection[Region]) -> bool:
@@ -256,34 +212,3 @@ def _decoded(bound: Bound, value: bytes | None) -> Any:
     if bound.transform == "identity" and bound.column.lake_type == "string":
         return value.decode()
     return int.from_bytes(value, "little", signed=len(value) > 1)
-
-
-def _file_io(objects: LakeObjects) -> Any:
-    """Return a PyIceberg FileIO over the lake's objects; its own would import another S3 client."""
-    from pyiceberg.io import FileIO, InputFile, OutputFile
-
-    class Input(InputFile):
-        def __len__(self) -> int:
-            return len(objects.read(self.location))
-
-        def exists(self) -> bool:
-            raise io.UnsupportedOperation("a sync does not ask whether a file is there: it reads it")
-
-        def open(self, seekable: bool = True) -> Any:  # noqa: ARG002 - bytes in memory always are
-            return io.BytesIO(objects.read(self.location))
-
-    class ReadOnly(FileIO):
-        def new_input(self, location: str) -> InputFile:
-            return Input(location)
-
-        def new_output(self, location: str) -> OutputFile:
-            raise SyncError(f"The sync never writes to the lake, and was asked to write {location}.")
-
-        def delete(self, location: str | InputFile | OutputFile) -> None:
-            raise SyncError(f"The sync never deletes from the lake, and was asked to delete {location}.")
-
-    return ReadOnly()
-
-
-def _input(objects: LakeObjects, location: str) -> Any:
-    return _file_io(objects).new_input(location)

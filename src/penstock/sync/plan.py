@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Literal
 from penstock.sync.columns import Column, incomparable
 from penstock.sync.declaration import Declaration
 from penstock.sync.fingerprints import Fingerprint, Tally, columns_digest, comparable, files_digest
-from penstock.sync.lake import LakeFile, LakeTable, may_hold
+from penstock.sync.lake import LakeTable, may_hold
+from penstock.sync.manifests import LakeFile
 from penstock.sync.partitions import Bounds, Region, bounds_of
 from penstock.sync.state import SyncState
 
 if TYPE_CHECKING:
-    from pyiceberg.manifest import ManifestFile
+    from penstock.sync.manifests import ManifestFile
 
 Mode = Literal["nothing", "changes", "everything", "load"]
 Remembered = Callable[[Bounds], dict[Region, Fingerprint] | None]

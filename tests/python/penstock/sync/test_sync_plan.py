@@ -13,7 +13,8 @@ from penstock.connections import Connections
 from penstock.sync.columns import Column, SqlType
 from penstock.sync.declaration import Declaration
 from penstock.sync.fingerprints import files_digest
-from penstock.sync.lake import LakeFile, may_hold
+from penstock.sync.lake import may_hold
+from penstock.sync.manifests import LakeFile
 from penstock.sync.partitions import Bound, Bounds
 from penstock.sync.plan import FileRead, Plan
 
