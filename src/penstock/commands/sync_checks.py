@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock import console
 from penstock.connections import Connections
 from penstock.errors import ChecksumMismatchError, PenstockError
+from penstock.sync.report import counted
 
 if TYPE_CHECKING:
     from penstock.sync.check import PartitionCheck, TableCheck
@@ -128,4 +129,4 @@ def _difference(table: TableCheck) -> str:
 
 
 def _partition(item: PartitionCheck) -> str:
-    return f"{item.partition} (lake {item.lake_rows:,} rows, Postgres {item.table_rows:,})"
+    return f"{item.partition} (lake {counted(item.lake_rows, 'row')}, Postgres {item.table_rows:,})"

@@ -4,7 +4,7 @@
       meta:
         sync:
           table: forecast_data                # or schema.table; public when no schema is named
-          status_table: forecast_sync_status  # optional: one row a run is added to it
+          status_table: forecast_sync_status  # optional: told of each run
           key: [restaurant_id, inventory_item_id, business_date]
           columns:                            # others by the default type map
             y_50: "decimal(10,2) not null"

@@ -164,8 +164,8 @@ def prune(connection: Connection, declaration: Declaration, newest: int, keep_da
 def write_status(connection: Connection, declaration: Declaration, run: dict[str, Any]) -> None:
     """Tell the spec's status table: times in UTC, records_synced the rows written or deleted.
 
-    A run that finds nothing new moves the times of the row before it on, if that one too synced no record; any other run
-    adds a row.
+    A run that finds nothing new takes over the row before it, if that one too synced no record, so that the newest row is
+    always the last run's; any other run adds one.
     """
     synced = sum(run.get(name, 0) for name in ("inserted", "updated", "deleted"))
     table = sql.Identifier(declaration.schema, declaration.status_table)
@@ -173,7 +173,7 @@ def write_status(connection: Connection, declaration: Declaration, run: dict[str
         moved = connection.execute(
             sql.SQL(
                 "update {0} set last_sync_timestamp = clock_timestamp() at time zone 'UTC',"
-                " last_sync_date = (clock_timestamp() at time zone 'UTC')::date"
+                " last_sync_date = (clock_timestamp() at time zone 'UTC')::date, created_at = default"
                 " where id = (select id from {0} where sync_type = %s order by id desc limit 1)"
                 " and status = 'success' and records_synced = 0"
             ).format(table),

@@ -14,6 +14,7 @@ from penstock.sync.columns import Column, quoted
 from penstock.sync.declaration import Declaration
 from penstock.sync.fingerprints import Tally
 from penstock.sync.partitions import Bounds, Region
+from penstock.sync.report import counted
 from penstock.sync.state import Connection
 
 SHOWN = 5  # partitions named in an error
@@ -70,7 +71,7 @@ def described(
     """Return the partitions that differ, each with the rows on both sides."""
     empty = Tally()
     return sorted(
-        f"{bounds.label(region)} (lake {lake.get(region, empty).rows} rows, "
-        f"Postgres {table.get(region, empty).rows})"
+        f"{bounds.label(region)} (lake {counted(lake.get(region, empty).rows, 'row')}, "
+        f"Postgres {table.get(region, empty).rows:,})"
         for region in wrong
     )

@@ -304,9 +304,8 @@ def test_runs_in_a_row_that_find_nothing_share_a_record(
     forecast.commit()
     run(lake, declared)
     run(lake, declared)
-    ((first_time,),) = query(
-        lake, "select last_sync_timestamp from forecast_sync_status where records_synced = 0"
-    )
+    times = "select last_sync_timestamp, created_at from forecast_sync_status where records_synced = 0"
+    (before,) = query(lake, times)
     for _ in range(3):
         assert run(lake, declared).mode == "nothing"
 
@@ -318,8 +317,9 @@ def test_runs_in_a_row_that_find_nothing_share_a_record(
         (10, "success"),
         (0, "success"),
     ]
-    ((last_time,),) = query(lake, "select max(last_sync_timestamp) from forecast_sync_status")
-    assert last_time > first_time
+    (after,) = query(lake, times)
+    assert after[0] > before[0]
+    assert after[1] > before[1]
 
 
 def test_run_that_finds_nothing_after_a_failure_has_a_record_of_its_own(

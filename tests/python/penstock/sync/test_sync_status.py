@@ -207,6 +207,27 @@ def test_status_of_a_table_dropped_in_postgres_and_of_one_not_in_the_lake(
     assert missing.failing
 
 
+def test_status_when_the_lakes_metadata_is_gone_is_unknown_and_says_why(
+    lake: Connections, forecast: Any, declared: Declaration
+) -> None:
+    forecast.add(rows(), JANUARY)
+    first = forecast.commit()
+    sync(lake, [declared])
+    forecast.add(rows(month=2), FEBRUARY)
+    forecast.commit()
+    location = lake.client("glue").get_table(DatabaseName=declared.lake_database, Name=declared.lake_table)[
+        "Table"
+    ]["Parameters"]["metadata_location"]
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    lake.client("s3").delete_object(Bucket=bucket, Key=key)
+
+    found = standing(lake, declared)
+
+    assert (found.standing, found.committed_snapshot, found.lake_snapshot) == ("unknown", first, None)
+    assert key.rpartition("/")[2] in found.problem
+    assert found.late(10**9)
+
+
 def test_status_of_a_failing_table_says_since_when_and_what_next(
     lake: Connections, forecast: Any, declared: Declaration
 ) -> None:
