@@ -22,7 +22,7 @@ def entry(**file: Any) -> dict[str, Any]:
     return {"status": 1, "sequence_number": None, "data_file": {"content": 0, "partition": {}} | known | file}
 
 
-def written(entries: list[dict[str, Any]], *partition: dict[str, Any]) -> bytes:
+def written(entries: list[dict[str, Any]], *partition: dict[str, Any], codec: str = "deflate") -> bytes:
     """The entries as an Avro file like a manifest."""
     record = {"type": "record", "name": "r102", "fields": list(partition)}
     fields = [
@@ -43,7 +43,7 @@ def written(entries: list[dict[str, Any]], *partition: dict[str, Any]) -> bytes:
         ],
     }
     sink = io.BytesIO()
-    fastavro.writer(sink, schema, entries, codec="deflate")
+    fastavro.writer(sink, schema, entries, codec=codec)
     return sink.getvalue()
 
 
@@ -128,6 +128,12 @@ def test_partition_values_are_as_iceberg_counts_them(kind, value, counted):
     body = written([entry(partition={"p": value})], {"name": "p", "type": kind})
     (file,) = read_manifest(body, MANIFEST)
     assert (file.partition, file.spec_id) == ((counted,), 3)
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "zstandard"])
+def test_every_codec_of_icebergs_manifests_is_read(codec):
+    (file,) = read_manifest(written([entry()], codec=codec), MANIFEST)
+    assert (file.location, file.rows, file.size) == ("s3://b/f", 5, 6)
 
 
 def test_only_added_files_have_their_manifests_sequence_number_and_deleted_ones_are_left_out():
