@@ -4,29 +4,30 @@ A new table is `id serial` + the lake's columns + created_at, updated_at, with t
 one, missing columns and indexes are added and types widened, in a short transaction of their own before any data
 moves, so that readers never wait for a load. SchemaDriftError: a column that was synced is gone from the lake or
 renamed, a type was narrowed, the key changed.
+
+What needs a look at every row runs apart (`build`), under locks that stop no reader: indexes, the natural key where it
+is missing, and the proof that a column declared not null holds no null; `converge` then is told again and sets it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import psycopg
 
 from penstock.errors import PlanError, SchemaDriftError
+from penstock.sync import options
 from penstock.sync.columns import Column, SqlType, parse_declared, quoted
-from penstock.sync.declaration import OWN_COLUMNS, Declaration, Index
+from penstock.sync.declaration import OWN_COLUMNS, Declaration
+from penstock.sync.options import table_name
 from penstock.sync.state import Connection, SyncState
 
 _STAMPS = ("created_at", "updated_at")
+_PROOF = "penstock_filled_"
 # Percent of a page that a load fills: 90 to 100. An update of columns in no index then stays on its page and touches no
 # index: 12,500 updates of 1.25M rows with eight indexes took 0.8 s of the server's CPU and 21 MB of WAL instead of 2.1 s
 # and 53 MB. Room for about four rows a page; less than that does for larger changes, more makes every scan longer.
 FILLFACTOR = 95
-
-
-def table_name(declaration: Declaration) -> str:
-    return f"{quoted(declaration.schema)}.{quoted(declaration.table)}"
 
 
 def exists(connection: Connection, declaration: Declaration) -> bool:
@@ -42,28 +43,31 @@ def check_columns(declaration: Declaration, columns: Sequence[Column]) -> None:
             raise PlanError(
                 f"{declaration.model}: column '{name}' is the synced table's own; rename it in the model."
             )
-    for index in declaration.indexes:
-        for name in index.columns:
-            if name not in names:
-                raise PlanError(
-                    f"{declaration.model}: meta.sync.indexes names column '{name}', which is not in the lake."
-                )
+    options.check(declaration, columns)
 
 
 def check_drift(declaration: Declaration, columns: Sequence[Column], state: SyncState | None) -> None:
     """Compare with what was synced last; raises SchemaDriftError for a lost or renamed column or another key."""
     if state is None:
         return
-    now = {column.name: column for column in columns}
-    renamed = {column.field_id: column.name for column in columns}
+    now = {column.name for column in columns}
+    renamed = {column.field_id: column.name for column in columns if not column.expression}
     for before in state.columns:
-        if before["name"] in now:
+        name = before["name"]
+        if name in now:
             continue
         became = renamed.get(before["field_id"])
-        what = f"was renamed to '{became}'" if became else "is gone"
+        what, back = "is gone", "Put it back in the model"
+        if name in declaration.exclude:
+            what, back = "is excluded now", "Take it out of meta.sync.exclude"
+        elif became:
+            what, back = (
+                f"was renamed to '{became}'",
+                f"Keep its name in meta.sync.columns: `{name}: {{from: {became}}}`",
+            )
         raise SchemaDriftError(
-            f"{declaration.lake}: column '{before['name']}' {what}, and {declaration.target} still has it.",
-            hint="Put it back in the model, or drop the Postgres table and sync it anew.",
+            f"{declaration.lake}: column '{name}' {what}, and {declaration.target} still has it.",
+            hint=f"{back}, or drop the Postgres table and sync it anew.",
         )
     if state.key != declaration.key:
         raise SchemaDriftError(
@@ -107,16 +111,22 @@ def create(connection: Connection, declaration: Declaration, columns: Sequence[C
     if declaration.schema != "public":
         connection.execute(f"create schema if not exists {quoted(declaration.schema)}".encode())
     need_types(connection, declaration, columns)
+    lines += [options.generated_sql(wanted) for wanted in declaration.generated]
     shape = f"{', '.join(lines)}) with (fillfactor = {FILLFACTOR}"
-    connection.execute(f"create table {table_name(declaration)} ({shape})".encode())
+    options.begin(connection, declaration)
+    with options.refused(declaration, "the table"):
+        connection.execute(f"create table {table_name(declaration)} ({shape})".encode())
 
 
 def index(connection: Connection, declaration: Declaration) -> None:
-    """Build the new table's primary key, natural key and declared indexes."""
+    """Build the new table's primary key, natural key and declared indexes, and make what else is declared."""
     connection.execute(f"alter table {table_name(declaration)} add primary key (id)".encode())
-    _add_key(connection, declaration)
-    for wanted in declaration.indexes:
-        connection.execute(_index_sql(declaration, wanted).encode())
+    name, columns = quoted(_key_name(declaration)), ", ".join(map(quoted, declaration.key))
+    connection.execute(
+        f"alter table {table_name(declaration)} add constraint {name} unique ({columns})".encode()
+    )
+    options.build(connection, declaration)
+    options.converge(connection, declaration)
 
 
 def converge(connection: Connection, declaration: Declaration, columns: Sequence[Column]) -> list[str]:
@@ -124,6 +134,7 @@ def converge(connection: Connection, declaration: Declaration, columns: Sequence
     found = _actual(connection, declaration)
     table = table_name(declaration)
     done = need_types(connection, declaration, columns)
+    proofs = _proofs(connection, declaration)
 
     def alter(clause: str) -> None:
         connection.execute(f"alter table {table} {clause}".encode())
@@ -149,47 +160,78 @@ def converge(connection: Connection, declaration: Declaration, columns: Sequence
                     hint="Declare the type it has in meta.sync.columns, or change the column by hand.",
                 )
             alter(f"alter column {name} type {column.type.sql}")
-        if column.not_null != not_null:
-            alter(f"alter column {name} {'set' if column.not_null else 'drop'} not null")
+        proof = _proof_name(column)
+        if not_null and not column.not_null:
+            alter(f"alter column {name} drop not null")
+        elif column.not_null and not not_null:
+            if proofs.get(proof) is None:
+                connection.execute(f"alter table {table} add {_proof(column)} not valid".encode())
+            elif proofs[proof]:
+                alter(f"alter column {name} set not null")
+        if proof in proofs and (proofs[proof] or not column.not_null):
+            connection.execute(f"alter table {table} drop constraint {quoted(proof)}".encode())
     for name in _STAMPS:
         if name not in found:
             alter(f"add column {name} timestamp default current_timestamp")
+    return done + options.converge(connection, declaration)
+
+
+def is_built(connection: Connection, declaration: Declaration) -> bool:
+    """Whether nothing is left for `build`: key, indexes, and columns that are to be not null."""
+    return (
+        _has_key(connection, declaration)
+        and not options.missing_indexes(connection, declaration)
+        and not _proofs(connection, declaration)
+    )
+
+
+def build(connection: Connection, declaration: Declaration, columns: Sequence[Column]) -> list[str]:
+    """Build what needs a look at every row of an existing table; returns what was done. Readers go on, writers wait."""
+    done = []
+    table = table_name(declaration)
     if not _has_key(connection, declaration):
-        done.append(_add_key(connection, declaration))
-    for wanted in declaration.indexes:
-        row = connection.execute(
-            "select to_regclass(%s) is null",
-            [f"{quoted(declaration.schema)}.{quoted(index_name(declaration, wanted))}"],
-        ).fetchone()
-        if row == (True,):
-            connection.execute(_index_sql(declaration, wanted).encode())
-            done.append(f"index {index_name(declaration, wanted)}")
+        keys = ", ".join(map(quoted, declaration.key))
+        connection.execute(
+            f"create unique index {quoted(_key_name(declaration))} on {table} ({keys})".encode()
+        )
+        done.append(f"unique ({keys})")
+    done += options.build(connection, declaration)
+    proofs = _proofs(connection, declaration)
+    for column in columns:
+        if proofs.get(_proof_name(column)) is False:
+            try:
+                with connection.transaction():
+                    connection.execute(
+                        f"alter table {table} validate constraint {quoted(_proof_name(column))}".encode()
+                    )
+            except psycopg.errors.CheckViolation:
+                raise SchemaDriftError(
+                    f"{declaration.target}: column '{column.name}' holds nulls and is declared not null.",
+                    hint="Declare it nullable, sync the rows that mend it, then declare it not null.",
+                ) from None
     return done
 
 
-def index_name(declaration: Declaration, wanted: Index) -> str:
-    """Return the index's name: table and columns, and a digest of its condition or of what Postgres would cut off."""
-    name = "_".join((declaration.table, *wanted.columns))
-    if wanted.where:
-        name += "_" + sha256(wanted.where.encode()).hexdigest()[:6]
-    if len(name) > 59:
-        name = name[:50] + "_" + sha256(name.encode()).hexdigest()[:8]
-    return f"{name}_idx"
+def _key_name(declaration: Declaration) -> str:
+    return f"{declaration.table[:59]}_key"
 
 
-def _index_sql(declaration: Declaration, wanted: Index) -> str:
-    columns = ", ".join(map(quoted, wanted.columns))
-    where = f" where {wanted.where}" if wanted.where else ""
-    return f"create index {quoted(index_name(declaration, wanted))} on {table_name(declaration)} ({columns}){where}"
+def _proof_name(column: Column) -> str:
+    return f"{_PROOF}{column.name[:46]}"
 
 
-def _add_key(connection: Connection, declaration: Declaration) -> str:
-    name = f"{declaration.table[:59]}_key"
-    columns = ", ".join(map(quoted, declaration.key))
-    connection.execute(
-        f"alter table {table_name(declaration)} add constraint {quoted(name)} unique ({columns})".encode()
-    )
-    return f"unique ({columns})"
+def _proof(column: Column) -> str:
+    """The constraint that proves a column to be without nulls before it is set not null, which then scans nothing."""
+    return f"constraint {quoted(_proof_name(column))} check ({quoted(column.name)} is not null)"
+
+
+def _proofs(connection: Connection, declaration: Declaration) -> dict[str, bool]:
+    """Return the names of such constraints on the table and whether they are validated."""
+    rows = connection.execute(
+        "select conname, convalidated from pg_constraint where conrelid = to_regclass(%s) and conname like %s",
+        [table_name(declaration), _PROOF.replace("_", r"\_") + "%"],
+    ).fetchall()
+    return {row[0]: row[1] for row in rows}
 
 
 def _has_key(connection: Connection, declaration: Declaration) -> bool:

@@ -140,9 +140,13 @@ class TableSync:
         committed meanwhile. The table's shape is converged in a transaction of its own, or readers would wait for the load.
         """
         declaration = self.declaration
-        location, lake, columns = catalog_change(
-            connection, self.limits, declaration, partial(self._shape, connection, glue)
-        )
+        shaped = False
+        while not shaped:
+            location, lake, columns, shaped = catalog_change(
+                connection, self.limits, declaration, partial(self._shape, connection, glue)
+            )
+            if not shaped:
+                self._build(connection, columns)
         with connection.transaction():
             begin_limits(connection, self.limits)
             lock(connection, declaration, self.limits)
@@ -155,8 +159,11 @@ class TableSync:
             self._committing = run_id
         return True
 
-    def _shape(self, connection: Connection, glue: Any) -> tuple[str, LakeTable, list[Column]]:
-        """Look at the lake under the lock and converge the table's shape; a run with work to do is noted as begun."""
+    def _shape(self, connection: Connection, glue: Any) -> tuple[str, LakeTable, list[Column], bool]:
+        """Look at the lake under the lock and converge the table's shape; a run with work to do is noted as begun.
+
+        The last of what it returns is whether nothing is left to be built (schema.build).
+        """
         declaration = self.declaration
         self.interrupt.check()
         lock(connection, declaration, self.limits)
@@ -165,11 +172,21 @@ class TableSync:
         columns = declaration.resolve(lake.fields())
         schema.check_columns(declaration, columns)
         schema.check_drift(declaration, columns, read_state(connection, declaration))
+        shaped = True
         if schema.exists(connection, declaration):
             self.report.schema_changes += schema.converge(connection, declaration, columns)
+            shaped = schema.is_built(connection, declaration)
         self._token = self._token or uuid4()
         begin_run(connection, declaration, self._token, self.started)
-        return location, lake, columns
+        return location, lake, columns, shaped
+
+    def _build(self, connection: Connection, columns: list[Column]) -> None:
+        """Build indexes and the like in a transaction of their own: it is long, and takes no lock that stops a reader."""
+        self.interrupt.check()
+        with connection.transaction():
+            begin_limits(connection, self.limits)
+            lock(connection, self.declaration, self.limits)
+            self.report.schema_changes += schema.build(connection, self.declaration, columns)
 
     def _version(self, connection: Connection, lake: LakeTable) -> LakeTable:
         """Return the version of the lake table to sync: the current one, or for a mend the committed one, if it is there."""
