@@ -8,13 +8,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sync_clients import reused_clients
+from sync_proxies import TcpProxy
 
 from penstock.connections import Connections
 from penstock.errors import PenstockError, SyncBusyError
@@ -277,3 +280,37 @@ def test_sync_blocks_no_reader(lake: Connections, forecast: Any, declared: Decla
     }
     assert all(rows == [(1, 2 * ROWS)] for _, rows in seen)
     assert held(lake) == whole(2)
+
+
+def test_sync_whose_network_fell_silent_lets_go_of_the_table(
+    lake: Connections, forecast: Any, declared: Declaration
+) -> None:
+    """Nobody says that the connection is dead; the server gives the transaction up by itself, and others go on."""
+    builder = Builder(lake, forecast)
+    builder.build()
+    at = conninfo_to_dict(lake.database_url)
+    silent_now = threading.Event()
+    with TcpProxy(str(at["host"]), int(str(at["port"]))) as proxy:
+        through = replace(
+            lake, database_url=make_conninfo(lake.database_url, host="127.0.0.1", port=proxy.port)
+        )
+
+        def fall_silent(name: str) -> None:
+            if name == "planned":
+                proxy.stall()
+                silent_now.set()
+
+        def first(_: threading.Event) -> None:
+            run(through, declared, checkpoint=fall_silent, limits=Limits(idle_timeout="1s"))
+
+        with at_once(first) as raised:
+            try:
+                assert silent_now.wait(30)
+                with pytest.raises(SyncBusyError):
+                    run(lake, declared, limits=Limits(busy_seconds=0))
+                assert run(lake, declared, limits=Limits(busy_seconds=30)).mode == "load"
+            finally:
+                proxy.cut("reset")
+    (error,) = raised
+    assert isinstance(error, PenstockError)
+    assert held(lake) == whole(1)

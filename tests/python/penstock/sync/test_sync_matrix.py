@@ -300,14 +300,16 @@ def run_struck(
 def check_record(scene: Scene, known: set[int], error: PenstockError | None) -> None:
     """The run has one record, which says how it ended; or the error says that it could not be written."""
     records = [(status, told) for number, status, told in scene.runs() if number not in known]
+    last = scene.last_status()
     if error is None:
         assert [status for status, _ in records] == ["success"]
+        assert last == ("success", None)
     elif not records:
         notes = " ".join(getattr(error, "__notes__", []))
         assert "could not be recorded" in notes or "cannot be reached" in error.message, error.message
     else:
         (record,) = records
-        assert record == ("failed", error.message)
+        assert record == last == ("failed", error.message)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -330,6 +332,11 @@ def test_sync_killed_leaves_old_or_new_and_the_next_completes_it(
     scene.sync()
     scene.check_no_session_is_left()
     assert scene.check(target) == target
+    records = scene.runs()[known:]
+    assert [status for _, status, _ in records] == (
+        ["success", "success"] if moment == "committed" else ["failed", "success"]
+    )
+    assert moment == "committed" or "killed" in records[0][2]  # told by the run that came after
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -37,6 +37,7 @@ class TcpProxy:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._generation = 0
+        self._stalled = threading.Event()
         self._cut: Cut = "close"
         self.commit: Literal["", "before", "after"] = ""
         self.commits_cut = 0
@@ -53,10 +54,15 @@ class TcpProxy:
             thread.join()
         self._listener.close()
 
+    def stall(self) -> None:
+        """Let nothing pass any more, in either direction, until `cut`: both ends believe the other to be thinking."""
+        self._stalled.set()
+
     def cut(self, how: Cut) -> None:
         """Break every connection of this moment."""
         self._cut = how
         self._generation += 1
+        self._stalled.clear()
 
     def _accept(self) -> None:
         while not self._stop.is_set():
@@ -80,6 +86,9 @@ class TcpProxy:
                 if generation != self._generation:
                     self._break(client, server, self._cut)
                     return
+                if self._stalled.is_set():
+                    self._stop.wait(0.005)
+                    continue
                 ready, _, _ = select.select(list(ends), [], [], 0.005)
                 for source in ready:
                     try:

@@ -177,6 +177,14 @@ class Scene:
             return []
         return self.query("select id, status, error from penstock.sync_runs order by id")
 
+    def last_status(self) -> tuple[str, str | None] | None:
+        """Return the newest row of the spec's status table: status and error message."""
+        name = self.declaration.status_table
+        if self.query(f"select to_regclass('{name}')") == [(None,)]:
+            return None
+        rows = self.query(f"select status, error_message from {name} order by id desc limit 1")
+        return rows[0] if rows else None
+
     def empty(self) -> None:
         """Postgres as before the first sync."""
         self.query_all(
