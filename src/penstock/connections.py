@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.credentials import Secret
     from penstock.settings import Settings
 
-# boto3's sessions, the default one too, make one client at a time; the clients may be used by any thread.
+# A session makes one client at a time; the clients may be used by any thread.
 _MAKING = threading.Lock()
 
 
@@ -64,23 +64,26 @@ class Connections:
         return None if self.database is None or self.database_url else self.database.newer_than(refused)
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of a service, at its local endpoint or at AWS."""
-        import boto3
+        """Return a client of a service as boto3 makes one, at its local endpoint or at AWS.
+
+        botocore is asked for it: what boto3 would add, transfers in threads of its own, nobody here uses, and it imports
+        as long as all the rest.
+        """
         from botocore.config import Config
 
-        retries = {"max_attempts": 5, "mode": "standard"}
+        retries: Any = {"max_attempts": 5, "mode": "standard"}
         endpoint = self.endpoint_urls.get(service, self.default_endpoint_url) or None
         with _MAKING:
             if not self.access_key:
-                config = Config(retries=retries)  # type: ignore[arg-type]
-                return boto3.client(  # type: ignore[call-overload]
+                config = Config(retries=retries)
+                return _session(profiles=True).create_client(
                     service, region_name=self.region, endpoint_url=endpoint, config=config
                 )
-            return _session_of_its_own().client(
+            return _session(profiles=False).create_client(
                 service,
                 region_name=self.region,
                 endpoint_url=endpoint,
-                config=Config(retries=retries, proxies={}),  # type: ignore[arg-type]
+                config=Config(retries=retries, proxies={}),
                 aws_access_key_id=self.access_key,
                 aws_secret_access_key=self.secret_key,
             )
@@ -118,14 +121,12 @@ class Connections:
 
 
 @functools.cache
-def _session_of_its_own() -> Any:
-    """Return a boto3 session that minds no AWS_PROFILE: with the local stack's keys there is none to find."""
-    import boto3
+def _session(*, profiles: bool) -> Any:
+    """Return the process's session; without profiles it minds no AWS_PROFILE: with the local stack's keys there is none."""
     import botocore.session
 
-    return boto3.Session(
-        botocore_session=botocore.session.Session(session_vars={"profile": (None, [], None, None)})
-    )
+    variables: Any = None if profiles else {"profile": (None, [], None, None)}
+    return botocore.session.Session(session_vars=variables)
 
 
 def _no_proxy() -> str:

@@ -155,7 +155,8 @@ def _word_hashes(value: Values) -> Array:
     assert value.lengths is not None
     hashes = np.empty(len(value.words), np.int64)
     blocks = value.lengths // 12 + 1
-    for size in np.unique(2 ** np.ceil(np.log2(blocks)).astype(np.int64)):
+    powers = np.ceil(np.log2(blocks)).astype(np.int64)
+    for size in 2 ** np.flatnonzero(np.bincount(powers)):  # np.unique would import all of numpy.ma
         members = np.flatnonzero((blocks <= size) & (blocks > size // 2))
         at_once = max(1, _PADDED // (12 * int(size)))
         for start in range(0, len(members), at_once):
