@@ -41,7 +41,7 @@ class Committed:
 
     def cancel(self, hashes: Array) -> Array:
         """Cancel an old row for each of these that has an equal; returns which of these found none."""
-        if not len(self.sorted):
+        if not len(self.sorted) or not len(hashes):
             return np.ones(len(hashes), bool)
         order = np.argsort(hashes)
         given = hashes[order]
@@ -56,7 +56,9 @@ class Committed:
             inside = np.minimum(slot, last)
             found = (slot <= last) & (self.sorted[inside] == given)
             self._cancelled[inside[found]] = True
-            np.add.at(self._taken, first[found], 1)
+            counts = np.add.reduceat(found.astype(np.int32), starts)
+            some = counts > 0
+            self._taken[first[starts[some]]] += counts[some]
         left = np.empty(len(hashes), bool)
         left[order] = ~found
         return left

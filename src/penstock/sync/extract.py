@@ -19,19 +19,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.errors import SyncError
-from penstock.sync.arrow import dictionary_names, names_of, values_of
+from penstock.sync.arrow import batch_rows, dictionary_names, names_of, values_of
 from penstock.sync.checksum import row_hashes, total
 from penstock.sync.columns import Column
 from penstock.sync.encode import encode
 from penstock.sync.fingerprints import Tally
 from penstock.sync.lake import LakeObjects
 from penstock.sync.manifests import LakeFile
+from penstock.sync.objects import MEMORY_BYTES
 from penstock.sync.partitions import Region
 from penstock.sync.plan import FileRead
 from penstock.sync.values import Array, Values
 
 # Rows a batch: 4,096 to 131,072. Larger batches leave the processor's cache, smaller ones cost numpy's fixed price a call.
 BATCH_ROWS = 32_768
+# Of a file that does not fit in memory, bytes read at a time of each column: 64 kB to 8 MB.
+PAGE_BUFFER_BYTES = 1024**2
 
 # Turns a batch of live rows into blocks for the socket, in a reader's thread. The number is that of the read's live rows
 # before this batch. Batches of one read come in order, those of several at once.
@@ -193,11 +196,18 @@ class Extract:
         names = names_of(metadata.schema.to_arrow_schema(), self._columns, read.file.location)
         text = dictionary_names(self._columns, names)
         ordinal = 0
+        rows_a_batch = batch_rows(metadata, names, BATCH_ROWS)
         with pq.ParquetFile(
-            source, metadata=metadata, pre_buffer=True, read_dictionary=text, page_checksum_verification=True
+            source,
+            metadata=metadata,
+            read_dictionary=text,
+            # pages are read as they are needed: the file is here, and read ahead its row groups would fill memory
+            pre_buffer=False,
+            buffer_size=PAGE_BUFFER_BYTES if read.file.size > MEMORY_BYTES else 0,
+            page_checksum_verification=True,
         ) as file:
             for groups, start in _spans(metadata, wanted):
-                for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(names.values())):
+                for batch in file.iter_batches(rows_a_batch, row_groups=groups, columns=list(names.values())):
                     rows = batch.num_rows
                     live = _without(batch, start, deleted) if wanted is None else _only(batch, start, wanted)
                     start += rows

@@ -243,7 +243,7 @@ def test_sync_when_the_committed_files_are_gone_merges_what_differs(
     report = run(lake, declared)
     assert (report.path, counts(report)) == ("merge", (0, 0, 2, 78))
     assert "1 of 2 partitions differed" in report.reason
-    assert written(lake) == before[:-2]
+    assert len(set(written(lake)) & set(before)) == 78
 
 
 @stack
