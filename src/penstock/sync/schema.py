@@ -19,7 +19,7 @@ from penstock.errors import PlanError, SchemaDriftError
 from penstock.sync import options
 from penstock.sync.columns import Column, SqlType, parse_declared, quoted
 from penstock.sync.declaration import OWN_COLUMNS, Declaration
-from penstock.sync.options import table_name
+from penstock.sync.options import table_name as table_name
 from penstock.sync.state import Connection, SyncState
 
 _STAMPS = ("created_at", "updated_at")
