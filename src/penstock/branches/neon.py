@@ -60,12 +60,16 @@ class Patience:
 
 @dataclass(frozen=True)
 class NeonBranch:
-    """`parent_id` is empty for a root branch."""
+    """`parent_id` is empty for a root branch. `pending` is the state it is on its way to, empty when it rests.
+
+    created_at: to the second; two branches made at once may have the same.
+    """
 
     id: str
     name: str
     parent_id: str
     state: str
+    pending: str
     created_at: datetime
     expires_at: datetime | None
     default: bool
@@ -238,6 +242,13 @@ class NeonClient:
 
     # waiting
 
+    def now(self) -> float:
+        """Return the client's clock, in seconds."""
+        return self._clock()
+
+    def wait_until(self, at: float) -> None:
+        self._sleep(max(0.0, at - self._clock()))
+
     def unfinished(self, branch_id: str) -> list[Operation]:
         """Return what is still at work on a branch, of the project's newest operations."""
         answer = self._call("list the operations", "GET", "/operations", params={"limit": PAGE})
@@ -278,11 +289,12 @@ class NeonClient:
 
         def ready() -> bool:
             nonlocal told
-            state = self.branch(branch_id).state
+            branch = self.branch(branch_id)
             found[:] = [e for e in self.endpoints(branch_id) if e.kind == "read_write"]
             computes = ", ".join(endpoint.state for endpoint in found) or "missing"
-            told = f"the branch is {state}, its compute {computes}"
-            return state in ("ready", "archived") and any(e.state in ("active", "idle") for e in found)
+            told = f"the branch is {branch.pending or branch.state}, its compute {computes}"
+            rests = branch.state in ("ready", "archived") and branch.pending in ("", branch.state)
+            return rests and any(endpoint.state in ("active", "idle") for endpoint in found)
 
         self._until(ready, lambda: f"{what}: {told}")
         return found[0]
@@ -403,7 +415,7 @@ def _refusal(what: str, response: httpx.Response, key: str) -> NeonError:
     told = told if isinstance(told, dict) else {}
     message = " ".join(str(told.get("message") or response.reason_phrase).split()).replace(key, "***")
     code = str(told.get("code") or "")
-    request_id = str(told.get("request_id") or response.headers.get("x-request-id", ""))
+    request_id = str(told.get("request_id") or response.headers.get("x-neon-ret-request-id", ""))
     status = response.status_code
     details = [f"HTTP {status}", code, f"request {request_id}" if request_id else ""]
     hint = _HINTS.get(status, "")
@@ -452,9 +464,10 @@ def _branch(item: Mapping[str, Any]) -> NeonBranch:
         name=str(_of(item, "name")),
         parent_id=str(item.get("parent_id") or ""),
         state=str(_of(item, "current_state")),
+        pending=str(item.get("pending_state") or ""),
         created_at=datetime.fromisoformat(str(_of(item, "created_at"))),
         expires_at=datetime.fromisoformat(expires) if expires else None,
-        default=bool(item.get("default")),
+        default=bool(item.get("default", item.get("primary"))),
         protected=bool(item.get("protected")),
         size_bytes=None if size is None else int(size),
     )

@@ -7,7 +7,7 @@ Refuses what would hurt others: the environments' own branches, protected ones, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,6 +28,9 @@ from penstock.errors import BranchError, NeonError, SettingsError
 if TYPE_CHECKING:
     from penstock.settings import Settings
 
+# Neon's times are to the second. A create looks for a rival no sooner than this after it began: who comes later is younger
+# by a second at least and gives way, who came before is seen, and of two of one second both take the same one.
+_RIVAL_SECONDS = 2.0
 _ATTEMPTS = 4  # of a create whose answer was lost; each looks first whether the one before got through
 
 
@@ -91,12 +94,12 @@ class NeonBranches:
     def create(self, name: str, expires_at: datetime | None = None) -> Created:
         require_branch_name(name)
         require_unprotected(name, "create")
-        found, operations, new = self._find(name), list[Operation](), False
+        found = self._find(name)
         if found is None:
-            found, operations, new = self._make(name, expires_at)
-        elif expires_at is not None and found.expires_at != expires_at:
+            return self._make(name, expires_at)
+        if expires_at is not None and found.expires_at != expires_at:
             found = self._neon.expire_branch(found.id, expires_at)
-        return Created(self._complete(found, operations), new)
+        return Created(self._complete(found), new=False)
 
     def reset(self, name: str) -> Branch:
         found = self._changeable(name, "reset")
@@ -107,11 +110,11 @@ class NeonBranches:
 
     def delete(self, name: str) -> bool:
         require_unprotected(name, "delete")
-        if self._find(name) is None:
-            return False
-        found = self._changeable(name, "delete")
-        self._neon.settle(self._neon.delete_branch(found.id), f"deleting {name}")
-        return True
+        there = self._named(name)
+        for found in there:  # one, but for what a killed create of two at once may have left
+            self._require_changeable(found, "delete")
+            self._neon.settle(self._neon.delete_branch(found.id), f"deleting {name}")
+        return bool(there)
 
     def expire(self, name: str, at: datetime | None) -> Branch:
         found = self._changeable(name, "delete")
@@ -124,29 +127,36 @@ class NeonBranches:
 
     # steps
 
-    def _make(self, name: str, expires_at: datetime | None) -> tuple[NeonBranch, list[Operation], bool]:
-        """Create the branch, or return the one that somebody else, or an attempt whose answer was lost, has created."""
+    def _make(self, name: str, expires_at: datetime | None) -> Created:
+        """Create the branch; or return the one that somebody else has created meanwhile."""
+        began = self._neon.now()
+        made = self._made(name, expires_at)
+        if made is None:
+            return Created(self._complete(self._required(name)), new=False)
+        branch = self._complete(*made)
+        self._neon.wait_until(began + _RIVAL_SECONDS)
+        first = self._required(name)
+        if first.id == made[0].id:
+            return Created(branch, new=True)
+        self._report(f"{name} was created twice at once; the other one stays")
+        self._neon.settle(self._neon.delete_branch(made[0].id), f"deleting the second {name}")
+        return Created(self._complete(first), new=False)
+
+    def _made(self, name: str, expires_at: datetime | None) -> tuple[NeonBranch, list[Operation]] | None:
+        """Create the branch; None when it is there although the answer says no, or was lost."""
         parent = self._required(self._own_branch)
         for attempt in range(1, _ATTEMPTS + 1):
             self._report(f"creating {name} from {parent.name}")
             try:
-                made, operations = self._neon.create_branch(name, parent.id, expires_at)
+                return self._neon.create_branch(name, parent.id, expires_at)
             except NeonError as error:
-                found = self._find(name)
-                if found is not None:
-                    return found, [], False
+                if self._find(name) is not None:
+                    return None
                 if not error.is_ambiguous or attempt == _ATTEMPTS:
                     raise
-                continue
-            first = self._find(name) or made
-            if first.id == made.id:
-                return made, operations, True
-            self._report(f"{name} was created twice at once; the older one stays")
-            self._neon.settle(self._neon.delete_branch(made.id), f"deleting the second {name}")
-            return first, [], False
         raise AssertionError("the last attempt returns or raises")
 
-    def _complete(self, branch: NeonBranch, operations: list[Operation]) -> Branch:
+    def _complete(self, branch: NeonBranch, operations: Sequence[Operation] = ()) -> Branch:
         """Return the branch when nothing is at work on it and its compute can be used; it gets one if it has none."""
         what = f"waiting for branch '{branch.name}'"
         known = {operation.id for operation in operations}
@@ -166,10 +176,13 @@ class NeonBranches:
                 return self._neon.unfinished(branch.id)  # an answer was lost, or somebody else was faster
             raise
 
-    def _find(self, name: str) -> NeonBranch | None:
-        """Return the branch of exactly that name, the oldest of several."""
+    def _named(self, name: str) -> list[NeonBranch]:
+        """Return the branches of exactly that name, the oldest first, by id where they are of the same second."""
         found = [branch for branch in self._neon.branches(name) if branch.name == name]
-        return min(found, key=lambda branch: (branch.created_at, branch.id), default=None)
+        return sorted(found, key=lambda branch: (branch.created_at, branch.id))
+
+    def _find(self, name: str) -> NeonBranch | None:
+        return next(iter(self._named(name)), None)
 
     def _required(self, name: str) -> NeonBranch:
         found = self._find(name)
@@ -186,16 +199,21 @@ class NeonBranches:
         """Return the branch, if no one else depends on it."""
         require_unprotected(name, action)
         found = self._required(name)
+        self._require_changeable(found, action)
+        return found
+
+    def _require_changeable(self, found: NeonBranch, action: str) -> None:
         if found.default or found.protected:
             kind = "the project's default branch" if found.default else "protected in Neon"
-            raise BranchError(f"'{name}' is {kind}: it is not {_DONE[action]}.", hint="Choose another one.")
+            raise BranchError(
+                f"'{found.name}' is {kind}: it is not {_DONE[action]}.", hint="Choose another one."
+            )
         children = [branch.name for branch in self._neon.branches() if branch.parent_id == found.id]
         if children:
             raise BranchError(
-                f"'{name}' has branches of its own, which stand in the way: {', '.join(children)}.",
+                f"'{found.name}' has branches of its own, which stand in the way: {', '.join(children)}.",
                 hint=f"Delete them first: invoke branch.delete {children[0]} --target {self._target}",
             )
-        return found
 
     def _chosen(self, branch: NeonBranch) -> NeonDatabase:
         """Return the database to connect to: the one that is set, or the only one there is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from datetime import UTC, datetime
 
@@ -181,6 +182,45 @@ def test_answer_that_lacks_a_field_names_it(neon: FakeNeon, client: NeonClient) 
 
     with pytest.raises(NeonError, match="lacks 'name'"):
         list(client.branches())
+
+
+def test_branch_as_the_service_answered_before_it_said_default(neon: FakeNeon, client: NeonClient) -> None:
+    recorded = {
+        "branches": [
+            {
+                "id": "br-quiet-dawn-a5xxxxxx", "project_id": PROJECT, "name": "main",
+                "current_state": "init", "pending_state": "ready", "creation_source": "console", "primary": True,
+                "cpu_used_sec": 0, "compute_time_seconds": 0, "active_time_seconds": 0, "written_data_bytes": 0,
+                "data_transfer_bytes": 0, "created_at": "2024-01-25T15:57:48Z", "updated_at": "2024-01-25T15:57:48Z",
+            }
+        ]
+    }  # fmt: skip
+    neon.faults = [Fault("GET", "/branches", 200, body=json.dumps(recorded))]
+
+    [branch] = client.branches()
+
+    assert (branch.default, branch.pending, branch.parent_id, branch.size_bytes) == (True, "ready", "", None)
+
+
+def test_request_id_is_found_in_the_header_where_there_is_no_json(neon: FakeNeon, client: NeonClient) -> None:
+    headers = {"x-neon-ret-request-id": "42a3b9"}
+    neon.faults = [Fault("GET", "/branches", 403, headers=headers, body="<html>no</html>")]
+
+    with pytest.raises(NeonError, match=r"Forbidden \(HTTP 403, request 42a3b9\)") as caught:
+        list(client.branches())
+
+    assert "must cover the project" in caught.value.hint
+
+
+def test_branch_that_is_on_its_way_to_another_state_is_waited_for(neon: FakeNeon, make_client, clock) -> None:
+    client = make_client(patience=Patience(settle=5))
+    branch = neon.add_branch("x", parent="dev", pending_state="resetting")
+
+    with pytest.raises(NeonError, match="the branch is resetting, its compute idle"):
+        client.await_ready(branch["id"], "x")
+
+    branch["pending_state"] = "ready"
+    assert client.await_ready(branch["id"], "x").state == "idle"
 
 
 def test_redirect_is_not_followed_with_the_key(neon: FakeNeon, client: NeonClient) -> None:

@@ -69,6 +69,7 @@ class FakeNeon:
     url: str = ""
     endings: dict[str, tuple[str, str]] = field(default_factory=dict)
     page: int = 100
+    same_second: bool = False  # all that is made has one created_at
 
     def __post_init__(self) -> None:
         self._guard = threading.RLock()
@@ -256,7 +257,7 @@ class FakeNeon:
     # state
 
     def _now(self) -> str:
-        self._ticks += 1
+        self._ticks += not self.same_second
         return (_CLOCK + timedelta(seconds=self._ticks)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _branch(self, name: str, parent_id: str) -> dict[str, Any]:
