@@ -136,12 +136,13 @@ def _insert(connection: Connection, run: dict[str, Any]) -> int:
 
 def _found_nothing_again(connection: Connection, run: dict[str, Any]) -> int:
     """Count the run in the record before it, where both found nothing new in the same snapshot; 0 where not."""
-    if run["status"] != "success" or run["mode"] != "nothing":
+    if run["status"] != "success" or run["mode"] != "nothing" or run.get("schema_changes"):
         return 0
     row = connection.execute(
         "update penstock.sync_runs set runs = runs + 1, finished_at = clock_timestamp(), seconds = %s, reason = %s"
         " where id = (select max(id) from penstock.sync_runs where target = %s)"
-        " and status = 'success' and mode = 'nothing' and snapshot_id is not distinct from %s returning id",
+        " and status = 'success' and mode = 'nothing' and snapshot_id is not distinct from %s and schema_changes = '[]'"
+        " returning id",
         [Jsonb(run["seconds"]), run["reason"], run["target"], run["snapshot_id"]],
     ).fetchone()
     return 0 if row is None else int(row[0])

@@ -192,14 +192,23 @@ def test_row_at_fault_is_named_among_several_partitions(
     assert query(lake, "select count(*) from forecast_data") == [(4,)]
 
 
-def test_changes_of_shape_are_recorded(lake: Connections, forecast: Any, declared: Declaration) -> None:
+def test_changes_of_shape_have_a_record_of_their_own(
+    lake: Connections, forecast: Any, declared: Declaration
+) -> None:
+    """Though the lake held nothing new, before and after."""
     forecast.add(rows(), JANUARY)
     forecast.commit()
-    run(lake, replace(declared, indexes=()))
+    bare = replace(declared, indexes=())
+    run(lake, bare)
+    run(lake, bare)
     report = run(lake, declared)
+    run(lake, declared)
     assert report.schema_changes
-    assert query(lake, "select schema_changes from penstock.sync_runs order by id desc limit 1") == [
-        (report.schema_changes,)
+    assert query(lake, "select mode, schema_changes from penstock.sync_runs order by id") == [
+        ("load", []),
+        ("nothing", []),
+        ("nothing", report.schema_changes),
+        ("nothing", []),
     ]
 
 
