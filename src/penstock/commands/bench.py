@@ -125,7 +125,7 @@ def sync(settings: Settings, *, file: str, rows: int, rounds: int, only: str, bi
     from penstock.bench.forecast_lake import ForecastLake, changed, read, repeated
     from penstock.bench.sync_ways import Ways, ensure_declared, refuse_without_dlt
 
-    names, multiples = _ways(only), _multiples(big)
+    names, multiples = chosen(only, big)
     if "dlt" in names:
         refuse_without_dlt()
     state_dir = settings.state_dir / "bench"
@@ -178,19 +178,17 @@ def sync(settings: Settings, *, file: str, rows: int, rounds: int, only: str, bi
         show_promises(kept)
 
 
-def _ways(only: str) -> tuple[str, ...]:
-    chosen = [name for name in only.replace(",", " ").split() if name] or list(WAYS)
-    for name in chosen:
+def chosen(only: str, big: str) -> tuple[tuple[str, ...], list[int]]:
+    """Return the ways to measure, ours always among them, and the multiples; raises SettingsError for unknown ones."""
+    wanted = [name for name in only.replace(",", " ").split() if name] or list(WAYS)
+    for name in wanted:
         if name not in WAYS:
             raise SettingsError(f"--only {only}: '{name}' is no way.", hint=f"Known: {', '.join(WAYS)}.")
-    return tuple(name for name in WAYS if name in chosen or name == "ours")
-
-
-def _multiples(big: str) -> list[int]:
-    found = big.replace(",", " ").split()
-    if not all(item.isdigit() and int(item) > 1 for item in found):
+    multiples = big.replace(",", " ").split()
+    if not all(item.isdigit() and int(item) > 1 for item in multiples):
         raise SettingsError(f"--big {big} is no list of multiples.", hint="--big 10, or --big 10,40")
-    return [int(item) for item in found]
+    names = tuple(name for name in WAYS if name in wanted or name == "ours")
+    return names, [int(item) for item in multiples]
 
 
 def _compare(ways: Ways, second: object) -> None:

@@ -2,6 +2,9 @@
 
 import http.server
 import os
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,7 @@ from botocore.credentials import Credentials
 from penstock.connections import Connections
 from penstock.environments import environment
 from penstock.sync.glue import Glue, Keys, plain_address, signed
+from penstock.sync.run import sync
 
 CONNECTIONS = Connections(environment("local"), "eu-west-1", access_key="AKIDEXAMPLE", secret_key="secret/+=")
 
@@ -190,3 +194,23 @@ def test_answers_are_those_of_boto3(lake, database, forecast):
     )
     with pytest.raises(ours.exceptions.EntityNotFoundException):
         ours.get_table(DatabaseName=database, Name="no_such_table")
+
+
+AGAIN = """
+import pickle, sys
+from penstock.sync.run import sync
+connections, declared = pickle.load(sys.stdin.buffer)
+(report,) = sync(connections, [declared])
+heavy = {"boto3", "botocore", "duckdb", "fastavro", "httpx", "numpy", "pandas", "pyarrow", "pydantic", "pyiceberg", "rich"}
+print(report.mode, report.requests, sorted(heavy & sys.modules.keys()))
+"""
+
+
+@pytest.mark.stack
+def test_sync_with_nothing_to_do_reads_no_file_and_imports_nothing_heavy(lake, forecast, declared):
+    forecast.commit()
+    sync(lake, [declared])
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN], input=pickle.dumps((lake, declared)), capture_output=True, timeout=60
+    )
+    assert (done.stdout.decode().strip(), done.stderr) == ("nothing [] []", b"")
