@@ -187,6 +187,7 @@ def build(
         "dry-run": "Print what would be read, and why; write nothing.",
         "verify": "Compare every partition with the lake as it was synced; write nothing. Exits with 1 where they differ.",
         "repair": "Compare likewise, and mend the partitions that differ.",
+        "shard": "Do one share of the work, 2/4 being the second of four: see docs/how-to/shards.md.",
         "target": TARGET,
         "branch": BRANCH,
     }
@@ -199,6 +200,7 @@ def sync_run(
     dry_run: bool = False,
     verify: bool = False,
     repair: bool = False,
+    shard: str = "",
     target: str = "",
     branch: str = "",
 ) -> None:
@@ -218,6 +220,7 @@ def sync_run(
         dry_run=dry_run,
         verify=verify,
         repair=repair,
+        shard=shard,
     )
 
 

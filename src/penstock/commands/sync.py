@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from penstock.settings import Settings
     from penstock.sync.declaration import Declaration
     from penstock.sync.report import Progress, SyncReport
+    from penstock.sync.rounds import Shard
 
 
 def sync(
@@ -24,12 +25,17 @@ def sync(
     dry_run: bool = False,
     verify: bool = False,
     repair: bool = False,
+    shard: str = "",
 ) -> None:
     """Sync, or say what a sync would do, or compare, or mend; raises SettingsError where these contradict each other."""
     if dry_run + verify + repair > 1 or (full and (verify or repair)):
         raise SettingsError(
             "Only one of --dry-run, --verify and --repair can be asked for, and --full goes with --dry-run alone.",
             hint="--verify compares and writes nothing; --repair compares and mends.",
+        )
+    if shard and (full or dry_run or verify or repair):
+        raise SettingsError(
+            "--shard syncs what is new and goes with no other flag.", hint="Leave one of them out."
         )
     if dry_run or verify:
         from penstock.commands import sync_checks
@@ -40,11 +46,17 @@ def sync(
         else:
             sync_checks.verify(connections, chosen)
         return
-    show_synced(run_sync(connections, settings, select=select, full=full, mend=repair))
+    show_synced(run_sync(connections, settings, select=select, full=full, mend=repair, shard=shard))
 
 
 def run_sync(
-    connections: Connections, settings: Settings, *, select: str = "", full: bool = False, mend: bool = False
+    connections: Connections,
+    settings: Settings,
+    *,
+    select: str = "",
+    full: bool = False,
+    mend: bool = False,
+    shard: str = "",
 ) -> list[SyncReport]:
     """Sync what the lake's manifest declares, behind a progress bar; who is to be told of failures is told.
 
@@ -54,6 +66,7 @@ def run_sync(
     from penstock.sync.postgres import Limits
     from penstock.sync.run import sync_tables
 
+    share = _shard(shard)
     try:
         chosen = _declared(connections, select)
     except PenstockError as error:
@@ -69,9 +82,19 @@ def run_sync(
                 return
             bars.show(now.table, f"{now.table}: {now.step}", now.rows, now.total or None)
 
-        reports = sync_tables(connections, chosen, full=full, mend=mend, progress=progress, limits=limits)
+        reports = sync_tables(
+            connections, chosen, full=full, mend=mend, progress=progress, limits=limits, shard=share
+        )
     _notify(settings, connections, reports=reports)
     return reports
+
+
+def _shard(text: str) -> Shard | None:
+    if not text:
+        return None
+    from penstock.sync.rounds import Shard
+
+    return Shard.parse(text)
 
 
 def _declared(connections: Connections, select: str) -> list[Declaration]:

@@ -77,6 +77,17 @@ class Paths:
         self._steps.step("index")
         schema.index(self._connection, self._declaration)
         self._steps.reached("applied", "index")
+        return self._loaded(plan, lake, copied)
+
+    def fill(self, plan: Plan) -> Tallies:
+        """Copy everything into a table that is there, has no keys yet and no rows of these regions; verify it."""
+        self._report.path = "load"
+        lake, copied = self.copy(plan.reads, plan, schema.table_name(self._declaration))
+        self._steps.reached("copied", "copy")
+        self._steps.reached("applied", "copy")
+        return self._loaded(plan, lake, copied)
+
+    def _loaded(self, plan: Plan, lake: Tallies, copied: int) -> Tallies:
         self._report.inserted = copied
         verify(self._declaration, plan.bounds, lake, self.held(plan))
         self._steps.reached("verified", "verify")

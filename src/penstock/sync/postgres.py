@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from penstock.errors import SyncBusyError, SyncError
 from penstock.sync.declaration import Declaration
-from penstock.sync.schema import table_name
+from penstock.sync.options import table_name
 from penstock.sync.state import Connection
 
 Result = TypeVar("Result")
@@ -404,12 +404,21 @@ def _held(connection: Connection, limits: Limits, declaration: Declaration) -> S
     )
 
 
-def lock(connection: Connection, declaration: Declaration, limits: Limits, *, shared: bool = False) -> None:
+def lock(
+    connection: Connection,
+    declaration: Declaration,
+    limits: Limits,
+    *,
+    shared: bool = False,
+    part: str = "",
+) -> None:
     """Take the table's sync lock for this transaction; raises SyncBusyError naming who holds it.
 
-    An advisory lock: it ends with the transaction however the process ends. Shards of one sync share it.
+    An advisory lock: it ends with the transaction however the process ends. Shards of one sync share it, and each has
+    one of its own: `part` names that.
     """
-    name = f"penstock.sync:{declaration.target}"
+    what = f"{declaration.target} {part}".rstrip()
+    name = f"penstock.sync:{what}"
     take = "pg_try_advisory_xact_lock_shared" if shared else "pg_try_advisory_xact_lock"
     until = time.monotonic() + limits.busy_seconds
     while True:
@@ -429,7 +438,7 @@ def lock(connection: Connection, declaration: Declaration, limits: Limits, *, sh
         [name],
     ).fetchone()
     raise SyncBusyError(
-        f"{declaration.target} is being synced by {_session(holder) if holder else 'another session'}.",
+        f"{what} is being synced by {_session(holder) if holder else 'another session'}.",
         hint="Wait for it to end; nothing was changed by this run.",
     )
 

@@ -12,16 +12,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from penstock.connections import Connections
-from penstock.errors import PenstockError, SyncError
+from penstock.errors import PenstockError, SettingsError, SyncError
 from penstock.sync.declaration import Declaration
 from penstock.sync.interrupt import INTERRUPTED, TERMINATED, Interrupt, Terminated
 from penstock.sync.postgres import Limits
 from penstock.sync.report import Checkpoint, Progress, Report, SyncReport, silent
 from penstock.sync.table import TableSync
+
+if TYPE_CHECKING:
+    from penstock.sync.rounds import Shard
 
 # How long an interrupted sync waits for its tables to roll back before the process leaves; a server rolls back by itself
 # what a client has left, about a second later.
@@ -39,10 +43,11 @@ def sync(
     progress: Report = silent,
     checkpoint: Checkpoint = silent,
     limits: Limits | None = None,
+    shard: Shard | None = None,
 ) -> list[SyncReport]:
     """Make each declared table equal its lake table; returns a report a table, in order.
 
-    `full` compares every row, `mend` too, but with the snapshot synced last.
+    `full` compares every row, `mend` too, but with the snapshot synced last. `shard` does one share of the work only.
     `checkpoint` is called with the name of each step reached (tests stop the world there), in the table's thread.
     Raises: the first table's error, after every table was tried; the others' messages are its notes.
     """
@@ -54,6 +59,7 @@ def sync(
         progress=progress,
         checkpoint=checkpoint,
         limits=limits,
+        shard=shard,
     )
     errors = [report.error for report in reports if report.error is not None]
     if errors:
@@ -73,6 +79,7 @@ def sync_tables(
     progress: Report = silent,
     checkpoint: Checkpoint = silent,
     limits: Limits | None = None,
+    shard: Shard | None = None,
 ) -> list[SyncReport]:
     """As `sync`, but raises for no table: `error` of its report says why it was not synced."""
     limits = limits or Limits()
@@ -90,19 +97,19 @@ def sync_tables(
         interrupt.check()
         checkpoint(name)
 
-    def table(declaration: Declaration) -> SyncReport:
-        return _reported(
-            TableSync(
-                connections,
-                declaration,
-                full,
-                one_at_a_time,
-                reached,
-                shared,
-                interrupt=interrupt,
-                mend=mend,
-            )
+    if shard is not None and (full or mend):
+        raise SettingsError(
+            "A shard syncs what is new; --full and --repair are for one process.",
+            hint="Leave one of them out.",
         )
+
+    def table(declaration: Declaration) -> SyncReport:
+        given = (connections, declaration, full, one_at_a_time, reached, shared)
+        if shard is None:
+            return _reported(TableSync(*given, interrupt=interrupt, mend=mend))
+        from penstock.sync.shards import ShardSync
+
+        return _reported(ShardSync(*given, interrupt=interrupt, shard=shard))
 
     reports = run_tables(declared, table, limits.connections, interrupt)
     again = [i for i, report in enumerate(reports) if _breaks_foreign_key(report)]

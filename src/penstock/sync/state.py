@@ -93,6 +93,23 @@ create table if not exists penstock.sync_objects (
     definition text not null,
     primary key (target, kind, name)
 );
+create table if not exists penstock.sync_rounds (
+    id bigint generated always as identity primary key,
+    target text not null unique,
+    metadata_location text not null,
+    mode text not null,
+    shares jsonb not null,
+    declaration text not null,
+    state jsonb,
+    failed boolean not null default false,
+    started_at timestamptz not null default clock_timestamp()
+);
+create table if not exists penstock.sync_shards (
+    round bigint not null references penstock.sync_rounds (id) on delete cascade,
+    shard integer not null,
+    finished_at timestamptz not null default clock_timestamp(),
+    primary key (round, shard)
+);
 """
 
 _STATUS_TABLE = """
@@ -137,8 +154,11 @@ def read_state(connection: Connection, declaration: Declaration) -> SyncState | 
             return None
         cursor.execute("select * from penstock.sync_state where target = %s", [declaration.target])
         row = cursor.fetchone()
-    if row is None:
-        return None
+    return None if row is None else state_of(row)
+
+
+def state_of(row: dict[str, Any]) -> SyncState:
+    """Return the state of a row of `penstock.sync_state`."""
     return SyncState(
         lake=row["lake"],
         table_uuid=str(row["table_uuid"]),
@@ -155,7 +175,8 @@ def prepare(connection: Connection, declaration: Declaration) -> None:
     with connection.transaction():
         row = connection.execute(
             "select to_regclass('penstock.sync_state') is not null and to_regclass('penstock.sync_attempts') is not null"
-            " and to_regclass('penstock.sync_partitions') is not null and to_regclass('penstock.sync_objects') is not null,"
+            " and to_regclass('penstock.sync_partitions') is not null and to_regclass('penstock.sync_objects') is not null"
+            " and to_regclass('penstock.sync_shards') is not null,"
             " %s = '' or to_regclass(%s) is not null",
             [declaration.status_table, f'"{declaration.schema}"."{declaration.status_table}"'],
         ).fetchone()

@@ -27,6 +27,7 @@ from penstock.sync.lake import LakeObjects, LakeTable, locate
 from penstock.sync.plan import Plan, committed_version, everything, fingerprints_of, plan, unchanged
 from penstock.sync.postgres import Limits, begin_limits, catalog_change, connect, lock, quotable
 from penstock.sync.report import Checkpoint, Progress, Report, SyncReport
+from penstock.sync.rounds import end_round
 from penstock.sync.runs import begin_run, write_run
 from penstock.sync.state import Connection, SyncState, prepare, read_state, write_state
 from penstock.sync.steps import Steps
@@ -87,12 +88,15 @@ class TableSync:
         if self._committing is None or not connection.closed:
             return False
         with suppress(psycopg.Error, PenstockError), self._connected(self.limits) as anew, anew.transaction():
-            lock(anew, self.declaration, self.limits)
+            self._hold(anew)
             row = anew.execute(
                 "select 1 from penstock.sync_runs where id = %s and status = 'success'", [self._committing]
             ).fetchone()
             return row is not None
         return False
+
+    def _hold(self, connection: Connection) -> None:
+        lock(connection, self.declaration, self.limits)
 
     def _told(self, error: Exception, connection: Connection) -> PenstockError:
         if self.interrupt.asked:
@@ -171,7 +175,11 @@ class TableSync:
         lake = self._version(connection, LakeTable(LakeObjects(self.connections), location))
         columns = declaration.resolve(lake.fields())
         schema.check_columns(declaration, columns)
-        schema.check_drift(declaration, columns, read_state(connection, declaration))
+        state = read_state(connection, declaration)
+        if state is None:  # never synced; or in shards, which have not finished
+            end_round(connection, declaration)
+            state = read_state(connection, declaration)
+        schema.check_drift(declaration, columns, state)
         shaped = True
         if schema.exists(connection, declaration):
             self.report.schema_changes += schema.converge(connection, declaration, columns)
