@@ -219,7 +219,7 @@ def _name(model: str, key: str, value: Any) -> str:
 
 def _names(model: str, key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or len(set(map(str, value))) != len(value):
-        raise PlanError(f"{model}: meta.sync.{key} must be a list of different column names.")
+        raise PlanError(f"{model}: meta.sync.{key} must be a list of different names.")
     return tuple(_text(model, key, item) for item in value)
 
 
