@@ -98,6 +98,8 @@ def is_running(pid: int, argv: Sequence[str]) -> bool:
     if pid in _spawned:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)  # a child of this very program would otherwise stay a zombie
+    if _shows(pid, argv):
+        return True
     import psutil
 
     try:
@@ -109,6 +111,16 @@ def is_running(pid: int, argv: Sequence[str]) -> bool:
         return not shown or bool(shown[1:] == list(argv[1:]))
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
+
+
+def _shows(pid: int, argv: Sequence[str]) -> bool:
+    """Return whether Linux shows the process with these arguments; False where it has to be looked at closely."""
+    try:
+        shown = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    words = [os.fsdecode(word) for word in shown.split(b"\0")[1:-1]]
+    return bool(words) and words == list(argv[1:])
 
 
 def find(marker: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
