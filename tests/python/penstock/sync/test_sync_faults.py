@@ -1,4 +1,7 @@
-"""Killed, cut off, blocked: afterwards Postgres holds the old lake state or the new one, and the next run completes it."""
+"""Killed, cut off, blocked: afterwards Postgres holds the old lake state or the new one, and the next run completes it.
+
+A table of many rows at the steps that last; every fault at every step, with few rows, is in test_sync_matrix.py.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ from penstock.sync.run import sync
 pytestmark = pytest.mark.stack
 
 JANUARY = (2025 - 1970) * 12
-ROWS = 120_000  # several batches, so that there is a middle of the COPY
-STEPS = ["planned", "copying", "copied", "applied", "verified", "before commit", "committed"]
+ROWS = 70_000  # three batches, so that there is a middle of the COPY
+STEPS = ["copying", "applied", "committed"]
 
 
 def month(value: float) -> pa.Table:
@@ -206,7 +209,7 @@ def test_sync_of_other_tables_at_once_does_not_wait(
     assert _query(lake, "select count(*) from other_data") == [(ROWS,)]
 
 
-@pytest.mark.parametrize("step", ["copying", "copied", "verified"])
+@pytest.mark.parametrize("step", ["copying", "verified"])
 def test_sync_cut_off_from_postgres_is_recorded_and_can_be_repeated(
     lake: Connections, forecast: Any, declared: Declaration, step: str
 ) -> None:

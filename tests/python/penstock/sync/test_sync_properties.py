@@ -126,7 +126,8 @@ class Play:
 
     def round(self, given: Round) -> None:
         chance = random.Random(given.seed)
-        for change in given.changes:
+        # a column is renamed after the round's rows were written, under the names that they have
+        for change in sorted(given.changes, key=lambda change: change == "rename_column"):
             if change == "rename_column" and (self.model.renamed or not self._there()):
                 change = "insert"
             getattr(self.model, change)(chance)
@@ -231,7 +232,7 @@ def _declared(column: Any) -> str:
     derandomize=True,
     database=None,
     deadline=None,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    phases=[Phase.explicit, Phase.generate],  # the rounds of a table are few, shrinking them takes minutes
     suppress_health_check=list(HealthCheck),
 )
 @given(

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import types
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -291,8 +292,12 @@ def test_sync_tells_no_secret(
 
 @pytest.mark.parametrize("case", CASES[1:])
 def test_error_and_report_of_a_sync_hold_no_secret_in_any_form(
-    guarded: Connections, forecast: Any, case: Callable[[Connections, Any], Connections]
+    guarded: Connections,
+    forecast: Any,
+    case: Callable[[Connections, Any], Connections],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", types.SimpleNamespace(sleep=lambda _: None))
     forecast.add([ROW], JANUARY)
     forecast.commit()
     declared = _declared_of(forecast)

@@ -408,7 +408,10 @@ class Model:
         able = [
             column
             for column in self.columns
-            if column.kind in WIDER and not column.declared and column.name not in (*self.spec.key, source)
+            if column.kind in WIDER
+            and column.nullable  # one that is not is declared, type and all: another type is refused
+            and not column.declared
+            and column.name not in (*self.spec.key, source)
         ]
         if able:
             column = chance.choice(able)
