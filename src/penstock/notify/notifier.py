@@ -36,8 +36,7 @@ from penstock.notify.message import (
     utc_now,
 )
 from penstock.notify.secrets import Secrets
-from penstock.notify.told import QUICK, ToldBook
-from penstock.sync.postgres import connect
+from penstock.notify.told import ToldBook, connected
 from penstock.sync.runs import KILLED_HINT, killed_runs, killed_text
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def before_run(
     Returns and raises as `after_run` does; the run that ends well is then the recovery.
     """
     try:
-        with connect(connections.postgres_url(), QUICK) as connection:
+        with connected(connections) as connection:
             killed = killed_runs(connection, targets)
     except (PenstockError, psycopg.Error):
         return []  # the run itself will meet it, and tell

@@ -30,6 +30,11 @@ HELD_SECONDS = 60
 QUICK = Limits(connect_seconds=0, busy_seconds=0)
 
 
+def connected(connections: Connections) -> Connection:
+    """Return a connection made at once or not at all; raises SyncError."""
+    return connect(connections.postgres_url(), QUICK, reread=connections.reread_postgres_url)
+
+
 class ToldBook:
     """Which failing tables people know of."""
 
@@ -46,7 +51,7 @@ class ToldBook:
         """
         with ExitStack() as stack:
             try:
-                connection = stack.enter_context(connect(self._connections.postgres_url(), QUICK))
+                connection = stack.enter_context(connected(self._connections))
                 connection.execute("select set_config('lock_timeout', %s, false)", [f"{HELD_SECONDS}s"])
                 stack.enter_context(connection.transaction())
                 connection.execute("select pg_advisory_xact_lock(hashtextextended('penstock.notices', 0))")
@@ -90,7 +95,7 @@ class ToldBook:
     def _in_postgres(self, ask: Callable[[Connection], None]) -> bool:
         """Whether Postgres could be asked: it is up and its tables are there."""
         try:
-            with connect(self._connections.postgres_url(), QUICK) as connection:
+            with connected(self._connections) as connection:
                 ask(connection)
         except (PenstockError, psycopg.Error):
             return False
