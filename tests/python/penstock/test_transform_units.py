@@ -16,8 +16,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from penstock.connections import Connections
+from penstock.credentials import Secret
 from penstock.environments import environment
-from penstock.errors import BuildError, SettingsError
+from penstock.errors import BuildError, CredentialsError, SettingsError
 from penstock.transform import dbt
 from penstock.transform.build import lake_selection, serving_obstacle, serving_selection, synced_tables
 from penstock.transform.dbt import DbtRun, NodeResult, Side, postgres_variables
@@ -37,6 +38,29 @@ def test_postgres_variables_url_is_taken_apart() -> None:
         "PENSTOCK_PG_SSLMODE": "verify-full",
         "PGSSLROOTCERT": "/ca.pem",
     }
+
+
+def test_environ_of_the_lakes_side_asks_nobody_for_a_database() -> None:
+    def ask() -> str:
+        raise CredentialsError("asked")
+
+    connections = Connections(environment("local"), "us-east-2", database=Secret(ask))
+
+    assert "PENSTOCK_PG_HOST" not in dbt._environ(connections, Side.LAKE)
+    with pytest.raises(CredentialsError, match="asked"):
+        dbt._environ(connections, Side.NEON)
+
+
+def test_environ_of_the_serving_side_is_of_the_branchs_database() -> None:
+    url = "postgresql://u:p@127.0.0.1:5432/preview%2Fpr-7"
+    connections = Connections(
+        environment("local", branch="preview/pr-7"), "us-east-2", database=Secret(lambda: url)
+    )
+
+    found = dbt._environ(connections, Side.NEON)
+
+    assert (found["PENSTOCK_PG_DATABASE"], found["DATABASE_URL"]) == ("preview/pr-7", url)
+    assert found["PENSTOCK_MARTS_DATABASE"] == "analytics_local_pr_7"
 
 
 def test_postgres_variables_no_url_sets_nothing() -> None:
