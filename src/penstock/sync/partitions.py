@@ -92,23 +92,23 @@ class Bounds:
 
 def bounds_of(spec: dict[str, Any], columns: Sequence[Column]) -> Bounds:
     """Return the bounds of an Iceberg partition spec (its JSON)."""
-    by_id = {column.field_id: column for column in columns if not column.expression}
     fields = []
     for position, field in enumerate(spec["fields"]):
-        column = by_id.get(field["source-id"])
-        if column is None:
-            continue
-        kind, transform = column.type.kind, field["transform"]
-        timed = transform in _TIMES and kind in ("timestamp", "timestamptz")
-        dated = transform in _TIMES[:3] and kind == "date"
-        same = (
-            transform == "identity"
-            and kind in _IDENTITY
-            and not (column.lake_type == "int" and kind == "numeric")
-        )
-        if timed or dated or same:
-            fields.append(Bound(column, transform, position))
+        for column in columns:
+            if column.field_id == field["source-id"] and _bounds(column, field["transform"]):
+                fields.append(Bound(column, field["transform"], position))
+                break
     return Bounds(tuple(fields))
+
+
+def _bounds(column: Column, transform: str) -> bool:
+    """Whether the column's values in Postgres tell the partition; rounded or computed, they may be another partition's."""
+    kind = column.type.kind
+    if column.expression or column.type.array:
+        return False
+    timed = transform in _TIMES and kind in ("timestamp", "timestamptz") and not column.type.precision
+    dated = transform in _TIMES[:3] and kind == "date"
+    return timed or dated or (transform == "identity" and kind in _IDENTITY)
 
 
 def start_of(transform: str, value: int) -> datetime:

@@ -108,3 +108,16 @@ def test_predicates_and_groups_agree_on_every_row(
             len(rows),
         )
     assert len(regions) > 1
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        Column("ts", 2, "timestamp", SqlType("timestamp", precision=3), False),
+        Column("ts", 0, "timestamp", SqlType("timestamp"), False, expression="ts", inputs=(STAMP,)),
+    ],
+)
+def test_bounds_of_a_column_that_is_rounded_or_computed_are_none(column: Column) -> None:
+    spec = {"fields": [{"source-id": 2, "transform": "day"}]}
+    assert bounds_of(spec, [column]).fields == ()
+    assert bounds_of(spec, [column, STAMP]).fields[0].column == STAMP
