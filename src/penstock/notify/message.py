@@ -20,6 +20,8 @@ WHOLE_RUN = "the sync itself"
 SECTION_CHARACTERS = 2_900
 HEADER_CHARACTERS = 150
 MOST_SECTIONS = 40
+# Discord, by its URL for Slack's format, takes 2,000.
+TEXT_CHARACTERS = 1_900
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,15 @@ class Message:
 
     @property
     def slack(self) -> dict[str, Any]:
-        """The JSON that Slack's incoming webhooks take; `text` is what its notifications show."""
-        return {"text": _escaped(self.subject), "blocks": list(self.blocks)}
+        """The JSON that Slack's incoming webhooks take.
+
+        Slack shows the blocks, and `text` in its notifications; others who take this JSON know no blocks and show `text`.
+        """
+        whole = f"{self.subject}\n\n{self.text}".rstrip()
+        return {
+            "text": _cut(_escaped(_cut(whole, TEXT_CHARACTERS)), TEXT_CHARACTERS),
+            "blocks": list(self.blocks),
+        }
 
 
 def news(

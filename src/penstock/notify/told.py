@@ -52,8 +52,8 @@ class ToldBook:
         with ExitStack() as stack:
             try:
                 connection = stack.enter_context(connected(self._connections))
-                connection.execute("select set_config('lock_timeout', %s, false)", [f"{HELD_SECONDS}s"])
                 stack.enter_context(connection.transaction())
+                connection.execute("select set_config('lock_timeout', %s, true)", [f"{HELD_SECONDS}s"])
                 connection.execute("select pg_advisory_xact_lock(hashtextextended('penstock.notices', 0))")
             except (PenstockError, psycopg.Error):
                 stack.close()

@@ -115,6 +115,7 @@ def test_message_keeps_to_slacks_limits() -> None:
     assert len(found.blocks[0]["text"]["text"]) <= 150
     assert all(len(block["text"]["text"]) <= 3_000 for block in found.blocks[1:-1])
     assert SECTION_CHARACTERS < 3_000
+    assert len(found.slack["text"]) <= 2_000
     assert f"and {60 - MOST_SECTIONS} more tables" in found.blocks[-1]["elements"][0]["text"]
 
 
@@ -125,7 +126,11 @@ def test_webhook_takes_slacks_json(hook: WebhookServer) -> None:
     webhook(hook.url(f"/services/{TOKEN}")).send(TRIAL, 5)
     assert hook.paths == [f"/services/{TOKEN}"]
     (found,) = hook.received
-    assert found["text"] == "[penstock production] test message"
+    assert found["text"] == (
+        "[penstock production] test message\n\n"
+        "Test\n  This is a test: messages of failing and of recovered syncs arrive here.\n\n"
+        "2027-03-01 12:00:00 UTC, from worker-1"
+    )
     assert [block["type"] for block in found["blocks"]] == ["header", "section", "context"]
 
 

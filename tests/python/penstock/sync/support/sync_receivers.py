@@ -41,7 +41,7 @@ class WebhookServer:
 
     @property
     def subjects(self) -> list[str]:
-        return [item["text"] for item in self.received]
+        return [item["text"].partition("\n")[0] for item in self.received]
 
 
 @contextmanager
