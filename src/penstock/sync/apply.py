@@ -66,7 +66,7 @@ def stage(connection: Connection, columns: Sequence[Column], name: str = STAGING
 
 def merge(connection: Connection, declaration: Declaration, columns: Sequence[Column], plan: Plan) -> Written:
     """Make the table's rows in scope equal the staged ones, which are all that the lake has there."""
-    connection.execute(f"analyze pg_temp.{STAGING}".encode())
+    connection.execute(f"analyze pg_temp.{STAGING} ({_key(declaration)})".encode())
     # Whole partitions are staged, so both joins meet about as many rows on either side: hash joins are right. Left to itself
     # Postgres took an index lookup a row and a sort (2.4 s against 0.9 s for 424,000 rows).
     connection.execute(
@@ -98,7 +98,7 @@ def change(
     table, scope = table_name(declaration), plan.predicate("t")
     merged = deleted = 0
     if staged:
-        connection.execute(f"analyze pg_temp.{STAGING}".encode())
+        connection.execute(f"analyze pg_temp.{STAGING} ({_key(declaration)})".encode())
         _refuse_elsewhere(connection, declaration, plan)
         merged = _merge(connection, declaration, columns, plan)
     if gone:
@@ -125,6 +125,10 @@ def count(connection: Connection, declaration: Declaration, plan: Plan) -> int:
         f"select count(*) from {table_name(declaration)} as t where {plan.predicate('t')}".encode()
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def _key(declaration: Declaration) -> str:
+    return ", ".join(map(quoted, declaration.key))
 
 
 def _on(declaration: Declaration, left: str, right: str) -> str:
@@ -184,7 +188,7 @@ def _merge(connection: Connection, declaration: Declaration, columns: Sequence[C
 
 def refuse_duplicates(connection: Connection, declaration: Declaration) -> None:
     """Raise SyncError naming the first key that the staged rows hold more than once, if any does."""
-    key = ", ".join(map(quoted, declaration.key))
+    key = _key(declaration)
     row = connection.execute(
         f"select {key}, count(*) from pg_temp.{STAGING} group by {key} having count(*) > 1 order by {key} limit 1".encode()
     ).fetchone()

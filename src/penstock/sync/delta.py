@@ -128,7 +128,7 @@ class Part:
         if committed is not None:
             new = committed.cancel(hashes)
             if not new.any():
-                return []
+                return [b""]
             if not new.all():
                 hashes = hashes[new]
                 values = values_of(self._columns, batch.filter(pa.array(new)), place)
@@ -144,7 +144,7 @@ class Part:
         hashes = self._hashes[read][0][ordinal : ordinal + batch.num_rows]
         mask = among(hashes, self._left[read.region])
         if not mask.any():
-            return []
+            return [b""]
         kept = batch.filter(pa.array(mask))
         return list(encode(values_of(self._key, kept, self._place(read.region))))
 

@@ -66,7 +66,10 @@ class Reading:
                     self._deleted[delete.location] = self._load(delete)
             parts = [self._deleted[delete.location].get(location) for delete in deletes]
         found = [part for part in parts if part is not None]
-        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+        positions: Array = np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+        # each once; np.unique would import more than it does
+        once: Array = positions[np.diff(positions, prepend=-1) != 0]
+        return once
 
     def _load(self, delete: LakeFile) -> dict[str, Array]:
         table = pq.read_table(

@@ -9,9 +9,10 @@ the committed one (or, where that is unknown or not to be trusted, Postgres's ow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
-from penstock.errors import SyncError
+from penstock.errors import SyncError, SyncInterruptedError
 from penstock.sync import apply, schema
 from penstock.sync.columns import Column
 from penstock.sync.declaration import Declaration
@@ -210,18 +211,16 @@ class Paths:
         added: dict[Region, Tally] = {}
         removed: dict[Region, Tally] = {}
         staged = gone = 0
-        copying = self._copying("copy", plan.rows)
+        copying, told = self._copying("copy", plan.rows), self._counting("copy", plan.rows)
         place = self._declaration.lake
         for part in parts(plan, self._reading, self._columns, self._declaration.key, place):
-            try:
-                part.read(self._counting("copy", plan.rows))
-            except (SyncError, FileNotFoundError) as error:
-                raise UntrustedError(f"a committed file cannot be read ({_message(error)})") from error
-            staged += self._stage(apply.STAGING, self._columns, part.blocks(), copying, first=not staged)
-            try:
-                gone += self._stage(apply.GONE, key, part.gone(), copying, first=not gone)
-            except (SyncError, FileNotFoundError) as error:
-                raise UntrustedError(f"a committed file cannot be read ({_message(error)})") from error
+            with _committed_files():
+                part.read(told)
+            new = _filled(part.blocks(), told)
+            staged += self._stage(apply.STAGING, self._columns, new, copying, first=not staged)
+            with _committed_files():
+                old = _filled(part.gone(), told)
+                gone += self._stage(apply.GONE, key, old, copying, first=not gone)
             added |= part.added
             removed |= part.removed
         return added, removed, staged, gone
@@ -268,5 +267,22 @@ class Paths:
         report.unchanged = sum(tally.rows for tally in held.values()) - written.merged
 
 
-def _message(error: Exception) -> str:
-    return error.message if isinstance(error, SyncError) else str(error)
+def _filled(blocks: Iterator[bytes], told: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the blocks that hold something; an empty one is a batch read in which nothing changed, and only told."""
+    for block in blocks:
+        if block:
+            yield block
+        else:
+            told()
+
+
+@contextmanager
+def _committed_files() -> Iterator[None]:
+    """A committed file that cannot be read any more is no reason to stop: raises UntrustedError."""
+    try:
+        yield
+    except SyncInterruptedError:
+        raise
+    except (SyncError, FileNotFoundError) as error:
+        why = error.message if isinstance(error, SyncError) else f"{error} is gone"
+        raise UntrustedError(f"a committed file cannot be read ({why})") from error
