@@ -15,10 +15,12 @@ import pytest
 
 from penstock.connections import Connections
 from penstock.errors import PlanError, SchemaDriftError, SyncError
+from penstock.sync.columns import Column, SqlType
 from penstock.sync.declaration import Declaration, Generated, Index, Policy
 from penstock.sync.options import index_name, index_sql
 from penstock.sync.report import SyncReport
 from penstock.sync.run import sync
+from penstock.sync.schema import need_types
 
 pytestmark = pytest.mark.stack
 
@@ -124,6 +126,27 @@ def test_sync_of_expressions_and_renames_loads_merges_and_verifies(
     writer.commit(remove=[second])
     report = run(lake, computing(sales))
     assert (report.inserted, report.updated, report.deleted) == (0, 0, 0)
+
+
+def test_sync_of_a_computed_key_merges_deletes_and_refuses_what_becomes_one(
+    lake: Connections, database: str, lake_writer: Any
+) -> None:
+    writer = lake_writer(lake, database, "fct_codes", [("code", "string"), ("v", "int")], None)
+    declared = Declaration(
+        "fct_codes", database, "fct_codes", "codes", ("code",), expressions={"code": "upper(trim(code))"}
+    )
+    first = writer.add([{"code": f" k{n}", "v": n} for n in range(20)])
+    writer.commit()
+    assert run(lake, declared).inserted == 20
+    writer.add([{"code": f"K{n} ", "v": 0 if n == 3 else n} for n in range(1, 20)])
+    writer.commit(remove=[first])
+    report = run(lake, declared)
+    assert (report.path, report.inserted, report.updated, report.deleted) == ("delta", 0, 1, 1)
+    assert query(lake, "select code, v from codes where v = 0") == [("K3", 0)]
+    writer.add([{"code": "k3", "v": 1}])
+    writer.commit()
+    with pytest.raises(SyncError, match=r"the key \(code\) is not unique"):
+        run(lake, declared)
 
 
 def test_sync_of_another_expression_compares_every_row(
@@ -281,6 +304,23 @@ def test_sync_of_a_vector_with_an_hnsw_index_finds_neighbours(
         ),
     )
     assert query(lake, "select n from sales order by e <-> '[7.1,1]' limit 2") == [(7,), (8,)]
+
+
+def test_vector_where_the_role_may_not_make_the_extension_says_who_can(
+    lake: Connections, sales: Declaration, role: str
+) -> None:
+    column = Column("e", 1, "list", SqlType("vector", length=3), False)
+    with psycopg.connect(lake.database_url) as connection:
+        connection.execute(f"set role {role}".encode())
+        with pytest.raises(PlanError) as caught:
+            need_types(connection, sales, [column])
+        connection.execute("reset role")
+        assert need_types(connection, sales, [column]) == ["extension vector"]
+        assert need_types(connection, sales, [column]) == []
+    assert caught.value.message == (
+        "fct_sales: column 'e' is vector(3), and the extension is not in this database."
+    )
+    assert "create extension vector" in caught.value.hint
 
 
 def test_sync_that_builds_an_index_lets_readers_read(
