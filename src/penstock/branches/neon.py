@@ -32,7 +32,7 @@ _BROKEN = frozenset({"cancelled", "error"})  # `failed` is not among them: Neon 
 _HINTS = {
     401: "Neon refuses the key: check NEON_API_KEY, or the place PENSTOCK_NEON_API_KEY_FROM names.",
     403: "The key may not do this: an organization's or project's key must cover the project.",
-    404: "Check NEON_PROJECT_ID (Neon's console, project settings).",
+    404: "Check NEON_PROJECT_ID; or somebody has deleted the branch meanwhile: then run it again.",
     423: "Another operation is at work on the Neon project: run this again when it has ended.",
     429: "Neon allows 700 requests a minute: run this again in a minute.",
 }
