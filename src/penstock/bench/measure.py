@@ -48,7 +48,7 @@ def command(
 
     Raises: PenstockError with the command's own words when it fails, TookTooLongError when its time is up.
     """
-    before = _children_seconds()
+    before = children_seconds()
     started = time.perf_counter()
     with (
         subprocess.Popen(
@@ -71,10 +71,11 @@ def command(
         seconds = time.perf_counter() - started
     if process.returncode:
         raise PenstockError(f"{arguments[0]} ended with {process.returncode}:\n{output}")
-    return Took(seconds, peak[0], output, _children_seconds() - before)
+    return Took(seconds, peak[0], output, children_seconds() - before)
 
 
-def _children_seconds() -> float:
+def children_seconds() -> float:
+    """Return the processor seconds of all commands that have ended so far."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

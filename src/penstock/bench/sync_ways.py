@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,13 +27,15 @@ import psycopg
 
 from penstock.bench import first_load
 from penstock.bench.forecast_lake import FILES_PREFIX, TABLE, ForecastLake, Version
-from penstock.bench.measure import Took, TookTooLongError, command, server_seconds
+from penstock.bench.measure import Took, TookTooLongError, children_seconds, command, server_seconds
 from penstock.connections import Connections
 from penstock.errors import PenstockError, SettingsError
 from penstock.settings import PROJECT_ROOT
 
 WAYS = ("floor", "ours", "dlt", "spec")
 STEPS = ("A", "B", "C", "M")
+
+SHARDS = 4  # processes that share a first load out
 
 DLT_TABLE = "bench_dlt"
 SPEC_TABLE = "bench_spec"
@@ -100,6 +103,7 @@ class Ways:
         self.lake, self.connections = lake, lake.connections
         self.state_dir, self.scratch, self.server_pid = state_dir, scratch, server_pid
         self.ways = {name: Way(name) for name in WAYS}
+        self.shards = Way(f"ours, {SHARDS} shards")
         self.idle: list[Idle] = []
         self._copied = scratch / "forecast_data.copy"
         self._env = {
@@ -122,25 +126,41 @@ class Ways:
         """A by psql's binary \\copy of the very rows that ours wrote, and the same indexes, in one transaction."""
         if not self._copied.exists():
             first_load.export(self.connections, self._copied)
-        self._measure("floor", "A", lambda: first_load.floor(self.connections, self._copied))
+        self._measure(self.ways["floor"], "A", lambda: first_load.floor(self.connections, self._copied))
         self.run_sql(f"drop table public.{first_load.FLOOR}")
 
     def ours_anew(self, first: Version) -> None:
         """A by `invoke sync`, into an empty database."""
+        self._empty(first)
+        self._measure(self.ways["ours"], "A", self.sync)
+
+    def ours_in_shards(self, first: Version) -> None:
+        """A by several `invoke sync --shard` at once; memory is that of all of them together."""
+
+        def together() -> Took:
+            before, started = children_seconds(), time.perf_counter()
+            with ThreadPoolExecutor(SHARDS) as pool:
+                took = list(pool.map(self.sync, [f"{number}/{SHARDS}" for number in range(1, SHARDS + 1)]))
+            seconds, peak = time.perf_counter() - started, sum(item.peak_bytes for item in took)
+            return Took(seconds, peak, cpu_seconds=children_seconds() - before)
+
+        self._empty(first)
+        self._measure(self.shards, "A", together)
+
+    def _empty(self, first: Version) -> None:
         self.lake.show(first)
         self.run_sql(
             f"drop table if exists public.{first_load.TABLE} cascade",
             "drop schema if exists penstock cascade",
         )
-        self._measure("ours", "A", self.sync)
 
     def ours_again(self, second: Version) -> None:
         """B and C by `invoke sync`, after A."""
         before = self._idle_state()
-        self._measure("ours", "B", self.sync)
+        self._measure(self.ways["ours"], "B", self.sync)
         self.idle.append(self._idle(before))
         self.lake.show(second)
-        self._measure("ours", "C", self.sync)
+        self._measure(self.ways["ours"], "C", self.sync)
 
     def ours_month(self, first: Version, month: Version, times: int) -> None:
         """M: one month changed. Each time the table is brought back to the first version, which is not measured."""
@@ -148,10 +168,11 @@ class Ways:
             self.lake.show(first)
             self.sync()
             self.lake.show(month)
-            self._measure("ours", "M", self.sync)
+            self._measure(self.ways["ours"], "M", self.sync)
 
-    def sync(self) -> Took:
+    def sync(self, shard: str = "") -> Took:
         arguments = [sys.executable, "-m", "invoke", "sync", "--select", TABLE]
+        arguments += ["--shard", shard] if shard else []
         return command(arguments, env=self._env, cwd=PROJECT_ROOT)
 
     def dlt(self, first: Version, second: Version) -> None:
@@ -162,14 +183,14 @@ class Ways:
         shutil.rmtree(self._pipelines, ignore_errors=True)
         self.lake.clear_layout()
         self.lake.lay_out(first)
-        self._measure("dlt", "A", lambda: self._run_dlt(first_time=True))
-        self._measure("dlt", "B", lambda: self._run_dlt(first_time=False))
+        self._measure(self.ways["dlt"], "A", lambda: self._run_dlt(first_time=True))
+        self._measure(self.ways["dlt"], "B", lambda: self._run_dlt(first_time=False))
         time.sleep(
             1.1
         )  # S3 tells times in whole seconds: files of the same second would be taken for known ones
         self.lake.lay_out(second, before=first)
         try:
-            self._measure("dlt", "C", lambda: self._run_dlt(first_time=False))
+            self._measure(self.ways["dlt"], "C", lambda: self._run_dlt(first_time=False))
         except TookTooLongError as error:
             self.ways["dlt"].steps["C"].note = f"did not end in {DLT_LIMIT_SECONDS} s"
             self._end_sessions()
@@ -183,7 +204,7 @@ class Ways:
             f"create table public.{SPEC_TABLE} (like public.{first_load.TABLE} including all)",
         )
         for step in ("A", "B"):
-            self._measure("spec", step, lambda: self.run_spec(since, until))
+            self._measure(self.ways["spec"], step, lambda: self.run_spec(since, until))
 
     def run_spec(self, since: str, until: str) -> Took:
         connections, names = self.connections, self.connections.environment
@@ -204,9 +225,9 @@ class Ways:
 
     # measuring
 
-    def _measure(self, way: str, step: str, run: Callable[[], Took]) -> None:
+    def _measure(self, way: Way, step: str, run: Callable[[], Took]) -> None:
         self.run_sql("checkpoint")
-        cell = self.ways[way].steps[step]
+        cell = way.steps[step]
         before = server_seconds(self.server_pid)
         cell.took.append(run())
         cell.server_cpu.append(server_seconds(self.server_pid) - before)

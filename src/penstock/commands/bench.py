@@ -154,6 +154,8 @@ def sync(settings: Settings, *, file: str, rows: int, rounds: int, only: str, bi
             if "dlt" in names:
                 ways.dlt(first, second)
         _compare(ways, second)
+        if multiples:
+            ways.ours_month(first, month, rounds)
         if "spec" in names:
             console.note("the spec's Lambda, one round …")
             ways.spec(first, str(dates.min()), str(dates.max()))
@@ -164,8 +166,6 @@ def sync(settings: Settings, *, file: str, rows: int, rounds: int, only: str, bi
         )
         show_ways(title, [ways.ways[name] for name in names])
         kept = promises.promises(ways.ways, ways.idle)
-        if multiples:
-            ways.ours_month(first, month, rounds)
         for times in multiples:
             console.note(f"{times} times the months …")
             many = lake.make(repeated(source, times))
@@ -173,7 +173,9 @@ def sync(settings: Settings, *, file: str, rows: int, rounds: int, only: str, bi
             larger = Ways(lake, state_dir, scratch, server)
             larger.ours_anew(many)
             larger.ours_month(many, many_month, rounds)
-            show_ways(f"{many.rows:,} rows, {times} times the months", [larger.ways["ours"]])
+            larger.ours_in_shards(many)
+            title = f"{many.rows:,} rows, {times} times the months"
+            show_ways(title, [larger.ways["ours"], larger.shards])
             kept += promises.growth(ways.ways["ours"], larger.ways["ours"], times)
         show_promises(kept)
 
