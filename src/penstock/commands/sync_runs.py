@@ -85,6 +85,8 @@ def _show_statuses(found: list[TableStatus]) -> None:
 def _remarks(item: TableStatus, now: datetime) -> list[str]:
     """What a table's line has no room for: its problem, a run at work or killed, the last failure with the next step."""
     remarks = [f"{item.table}: {item.problem}"] if item.problem else []
+    if item.shards:
+        remarks.append(f"{item.table}: {item.shards}; what it holds meanwhile is no one snapshot")
     for attempt in item.attempts:
         since = ago((now - attempt.started_at).total_seconds())
         what = "is being synced" if attempt.alive else "its sync was killed; it began"

@@ -156,7 +156,10 @@ def prune(connection: Connection, declaration: Declaration, newest: int, keep_da
     return connection.execute(
         "delete from penstock.sync_runs where id in ("
         "select id from (select id, finished_at from penstock.sync_runs where target = %s and id < %s"
-        " and id not in (select run_id from penstock.sync_state) order by id limit %s) as oldest"
+        " and id not in (select run_id from penstock.sync_state)"
+        # while shards are at work their round keeps the state
+        " and not exists (select 1 from penstock.sync_rounds as o where (o.state->>'run_id')::bigint = id)"
+        " order by id limit %s) as oldest"
         " where finished_at < clock_timestamp() - make_interval(secs => %s))",
         [declaration.target, newest, PRUNED_AT_ONCE, keep_days * 86400],
     ).rowcount

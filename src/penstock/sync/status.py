@@ -21,6 +21,7 @@ from penstock.sync.failed import named
 from penstock.sync.glue import Glue
 from penstock.sync.lake import LakeObjects, LakeTable, locate
 from penstock.sync.postgres import Limits, connect
+from penstock.sync.rounds import read_round
 from penstock.sync.state import Connection
 
 # A person waits: a compute that wakes takes a few seconds, anything longer is worth being told.
@@ -82,7 +83,8 @@ class TableStatus:
     """Where one table stands. `behind_seconds`: age of the oldest snapshot that Postgres does not hold, 0 when it holds all.
 
     `behind_at_least`: the lake has forgotten older ones. `rows` are as counted by the last sync that changed some, or
-    Postgres's estimate where `rows_exact` is false. `failing_since`: the first failed run after the last good one.
+    Postgres's estimate where `rows_exact` is false. `failing_since`: the first failed run after the last good one. `shards`:
+    how many of a round are done, while one is open; `committed_snapshot` is then the one that the round began from.
     """
 
     model: str
@@ -101,6 +103,7 @@ class TableStatus:
     last_failure: Run | None = None
     failing_since: datetime | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    shards: str = ""
     problem: str = ""
 
     @property
@@ -180,6 +183,9 @@ def _status(
     now: datetime,
 ) -> TableStatus:
     state = _state(connection, declaration) if "sync_state" in there else None
+    opened = read_round(connection, declaration.target) if "sync_rounds" in there else None
+    if opened is not None and opened.state is not None:
+        state = asdict(opened.state)
     runs = _runs(connection, declaration) if "sync_runs" in there else {}
     attempts = _attempts(connection, declaration) if "sync_attempts" in there else []
     found: dict[str, Any] = {"attempts": attempts, **runs}
@@ -189,6 +195,11 @@ def _status(
     if exists:
         found["rows"], found["rows_exact"] = _rows(connection, declaration, there)
     found |= _lag(connections, glue, declaration, state, exists, now)
+    if opened is not None:
+        found |= {
+            "standing": "in shards",
+            "shards": opened.progress + (", one failed" if opened.failed else ""),
+        }
     return TableStatus(declaration.model, declaration.target, declaration.lake, **found)
 
 

@@ -17,6 +17,7 @@ from penstock.errors import SyncError
 from penstock.sync.declaration import Declaration
 from penstock.sync.postgres import Limits
 from penstock.sync.report import SyncReport, ago, counted
+from penstock.sync.rounds import Shard
 from penstock.sync.run import sync
 from penstock.sync.runs import PRUNED_AT_ONCE
 
@@ -397,6 +398,21 @@ def test_old_records_are_pruned_but_not_the_one_the_state_refers_to(
     assert query(
         lake, "select count(*) from penstock.sync_state as s join penstock.sync_runs as r on r.id = s.run_id"
     ) == [(1,)]
+
+
+def test_old_record_of_the_state_that_a_round_of_shards_keeps_is_not_pruned(
+    lake: Connections, forecast: Any, declared: Declaration
+) -> None:
+    forecast.add(rows(), JANUARY)
+    forecast.commit()
+    run(lake, declared)
+    execute(lake, "update penstock.sync_runs set finished_at = now() - interval '400 days'")
+    for month in (2, 3, 4, 5):
+        forecast.add(rows(month=month), JANUARY + month - 1)
+    forecast.commit()
+    run(lake, declared, shard=Shard(1, 2), limits=Limits(keep_days=90))
+    assert query(lake, "select count(*) from penstock.sync_state") == [(0,)]
+    assert query(lake, "select mode from penstock.sync_runs order by id") == [("load",), ("changes",)]
 
 
 def test_pruning_takes_a_few_at_a_time_and_catches_up(

@@ -22,6 +22,7 @@ from penstock.connections import Connections
 from penstock.errors import SettingsError, SyncError
 from penstock.sync import status as module
 from penstock.sync.declaration import Declaration
+from penstock.sync.rounds import Shard
 from penstock.sync.run import sync
 from penstock.sync.status import TableStatus, history, snapshots_behind, statuses
 
@@ -277,6 +278,28 @@ def test_status_during_a_sync_and_after_it_was_killed(
         (False, "there", 7)
     ]
     assert found.failing
+
+
+def test_status_while_shards_are_at_work_says_how_many_are_done(
+    lake: Connections, forecast: Any, declared: Declaration
+) -> None:
+    forecast.add(rows(), JANUARY)
+    first = forecast.commit()
+    sync(lake, [declared])
+    for month in (2, 3, 4, 5):
+        forecast.add(rows(month=month), JANUARY + month - 1)
+    last = forecast.commit()
+    aged(forecast, timedelta(days=9), timedelta(minutes=30))
+
+    sync(lake, [declared], shard=Shard(2, 2))
+    found = standing(lake, declared)
+    assert (found.standing, found.shards) == ("in shards", "1 of 2 shards are done")
+    assert (found.committed_snapshot, found.lake_snapshot, found.behind_seconds) == (first, last, 1800)
+    assert not found.failing
+
+    sync(lake, [declared], shard=Shard(1, 2))
+    found = standing(lake, declared)
+    assert (found.standing, found.shards, found.committed_snapshot, found.rows) == ("current", "", last, 50)
 
 
 def test_status_on_a_database_of_an_older_version(
