@@ -399,6 +399,15 @@ def test_expressions_read_plain_texts() -> None:
         assert computed(expression, [{"s": text}]) == [expected]
 
 
+@pytest.mark.parametrize("expression", ["upper(trim(s))", "coalesce(s, 'none')", "s::int", "s is null"])
+def test_expressions_over_words_equal_those_over_rows(expression: str) -> None:
+    texts = ["1", " 2 ", None, "1", "+3", None, "1"] * 3
+    column, number = compiled(expression), list(FIELDS).index("s") + 1
+    words = pa.array([*texts, "no number"]).dictionary_encode().slice(0, len(texts))  # a word that no row has
+    expected = evaluate([column], {number: pa.array(texts)})["x"]
+    assert evaluate([column], {number: words})["x"].equals(expected)
+
+
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
