@@ -30,7 +30,7 @@ def sync(
     """Sync, or say what a sync would do, or compare, or mend; raises SettingsError where these contradict each other."""
     if dry_run + verify + repair > 1 or (full and (verify or repair)):
         raise SettingsError(
-            "Only one of --dry-run, --verify and --repair can be asked for, and --full goes with --dry-run alone.",
+            "Only one of --dry-run, --verify and --repair can be asked for, and --full goes with neither of the last two.",
             hint="--verify compares and writes nothing; --repair compares and mends.",
         )
     if shard and (full or dry_run or verify or repair):

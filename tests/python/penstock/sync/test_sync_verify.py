@@ -9,9 +9,10 @@ import psycopg
 import pytest
 from tests.python.penstock.sync.test_sync_tables import as_synced, counts, part, query, rows, run, table
 
+from penstock.commands import sync as syncing
 from penstock.commands import sync_checks
 from penstock.connections import Connections
-from penstock.errors import ChecksumMismatchError, PlanError, SchemaDriftError
+from penstock.errors import ChecksumMismatchError, PlanError, SchemaDriftError, SettingsError
 from penstock.sync.check import TableCheck, check
 from penstock.sync.declaration import Declaration
 from penstock.sync.postgres import Limits
@@ -281,3 +282,13 @@ def test_dry_run_task_prints_the_plan_and_refuses_what_a_sync_would(
     forecast.evolve(drop=["dc_id"])
     with pytest.raises(SchemaDriftError, match="column 'dc_id' is gone"):
         sync_checks.dry_run(lake, [replace(declared, indexes=())], full=False)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"dry_run": True, "verify": True}, {"verify": True, "repair": True}, {"full": True, "repair": True}],
+)
+def test_sync_asked_for_what_contradicts_itself_says_so(lake: Connections, asked: dict[str, bool]) -> None:
+    settings: Any = None  # refused before it is looked at
+    with pytest.raises(SettingsError, match="Only one of --dry-run, --verify and --repair"):
+        syncing.sync(lake, settings, select="", **asked)
