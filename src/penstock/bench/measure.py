@@ -67,7 +67,7 @@ def command(
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            raise TookTooLongError(f"{arguments[0]} was stopped after {limit_seconds:.0f} seconds.") from None
+            raise TookTooLongError(f"stopped after {limit_seconds:.0f} s") from None
         seconds = time.perf_counter() - started
     if process.returncode:
         raise PenstockError(f"{arguments[0]} ended with {process.returncode}:\n{output}")

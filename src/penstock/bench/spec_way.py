@@ -28,7 +28,6 @@ class Job(TypedDict):
     lake_table: str
     since: str
     until: str
-    workgroup: str
     output: str
     endpoint_url: str
     region: str
@@ -57,7 +56,6 @@ def answer(athena: Any, job: Job) -> list[tuple[str | None, ...]]:
     )
     query = athena.start_query_execution(
         QueryString=statement,
-        WorkGroup=job["workgroup"],
         ResultConfiguration={"OutputLocation": job["output"]},
     )["QueryExecutionId"]
     while True:

@@ -51,7 +51,7 @@ def test_command_reads_what_it_is_given_and_its_processor_seconds_are_counted():
 
 
 def test_command_whose_time_is_up_is_stopped():
-    with pytest.raises(TookTooLongError, match="stopped after 1 seconds"):
+    with pytest.raises(TookTooLongError, match="stopped after 1 s"):
         command([sys.executable, "-c", "import time; time.sleep(60)"], limit_seconds=1)
 
 
