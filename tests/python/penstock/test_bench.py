@@ -140,12 +140,12 @@ def test_bench_sync_refuses_what_it_does_not_know(only, big):
 def test_bench_sync_on_a_small_file_measures_ours_and_leaves_nothing(tmp_path):
     tmp_path.chmod(0o711)
     env = {**os.environ, "PENSTOCK_STATE_DIR": str(tmp_path / "state")}
-    arguments = [sys.executable, "-m", "invoke", "bench.sync", "--rows", "91000", "--rounds", "1"]
+    arguments = [sys.executable, "-m", "invoke", "bench.sync", "--rows", "9100", "--rounds", "1"]
     arguments += ["--only", "floor,ours", "--big", "2"]
     done = subprocess.run(arguments, cwd=PROJECT_ROOT, env=env, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
-    assert "C: 910 changed, 1,000 added, 72 deleted in 2 of 4 files" in done.stdout
-    assert "182,000 rows, 2 times the months" in done.stdout
+    assert "C: 91 changed, 100 added, 7 deleted in 2 of 4 files" in done.stdout
+    assert "18,200 rows, 2 times the months" in done.stdout
     verdicts = dict(
         re.findall(r"^ (B: rows written|B: files read|C: not equal to the lake) .* (\w+)", done.stdout, re.M)
     )
