@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import random
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from types import SimpleNamespace
@@ -54,6 +56,7 @@ class Mart:
         )
         self.months: dict[int, list[Row]] = {}
         self.files: dict[int, str] = {}
+        self.history: dict[int, tuple[dict[int, list[Row]], dict[int, str]]] = {}
 
     def change(self, months: dict[int, list[Row]]) -> int:
         """Replace these months by other rows (none: the month goes) in one commit."""
@@ -63,7 +66,13 @@ class Mart:
                 values = [{"item": item, "day": day, "value": value} for item, day, value in rows]
                 self.files[number] = self.writer.add(values, (2025 - 1970) * 12 + number - 1)
         self.months = {number: rows for number, rows in (self.months | months).items() if rows}
-        return int(self.writer.commit(remove=gone))
+        snapshot = int(self.writer.commit(remove=gone))
+        self.history[snapshot] = (dict(self.months), dict(self.files))
+        return snapshot
+
+    def rollback(self, snapshot: int) -> None:
+        self.writer.rollback(snapshot)
+        self.months, self.files = (dict(part) for part in self.history[snapshot])
 
     def expected(self) -> list[Row]:
         return sorted(itertools.chain.from_iterable(self.months.values()))
@@ -71,6 +80,10 @@ class Mart:
     def query(self, statement: str) -> list[Any]:
         with psycopg.connect(self.lake.database_url) as connection:
             return connection.execute(statement.encode()).fetchall()
+
+    def query_and_commit(self, statement: str) -> None:
+        with psycopg.connect(self.lake.database_url) as connection:
+            connection.execute(statement.encode())
 
     def held(self) -> list[Row]:
         return self.query("select item, day, value::float8 from mart order by 1, 2, 3")
@@ -148,9 +161,9 @@ def start(mart: Mart, number: int, of: int, step: str = "") -> subprocess.Popen[
 
 @pytest.mark.stack
 def test_shards_in_processes_of_their_own_load_a_table_together(mart: Mart) -> None:
-    processes = [start(mart, number, 4) for number in (1, 2, 3, 4)]
+    processes = [start(mart, number, 3) for number in (1, 2, 3)]
     said = [process.communicate(timeout=120)[0].decode().split() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0, 0]
     assert sum(int(words[1]) for words in said) == len(mart.expected())
     assert mart.held() == mart.expected()
     assert mart.snapshot() == mart.writer.metadata["current-snapshot-id"]
@@ -213,7 +226,7 @@ def test_shards_of_a_round_sync_the_version_it_began_with(synced: Mart) -> None:
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("step", ["planned", "copying", "applied", "verified", "before commit", "committed"])
+@pytest.mark.parametrize("step", ["copying", "applied", "before commit", "committed"])
 @pytest.mark.parametrize("first_load", [True, False], ids=["load", "change"])
 def test_shard_that_is_killed_and_run_again_completes_the_round(
     mart: Mart, step: str, first_load: bool
@@ -452,6 +465,68 @@ def test_shards_at_once_in_threads_many_times_over_come_to_the_lake(mart: Mart) 
         assert mart.snapshot() == mart.writer.metadata["current-snapshot-id"]
         assert mart.held() == mart.expected()
         assert mart.no_round_is_left()
+
+
+class CrashError(Exception):
+    """The end of a shard somewhere on its way."""
+
+
+STEPS = ("planned", "copying", "copied", "applied", "verified", "before commit")
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("seed", range(3))
+def test_shards_syncs_crashes_and_changes_in_any_order_come_to_the_lake(mart: Mart, seed: int) -> None:
+    """Whenever there is a committed snapshot, the table is that snapshot; in the end it is the lake's."""
+    chance = random.Random(seed)
+
+    def change() -> None:
+        months = chance.sample(range(1, 9), chance.randint(1, 4))
+        kept = {number: chance.random() < 0.8 for number in months}
+        mart.change(
+            {
+                number: month(number, chance.randint(1, 5), rows=chance.randint(1, 30))
+                if kept[number]
+                else []
+                for number in months
+            }
+        )
+
+    def crash() -> None:
+        step = chance.choice(STEPS)
+
+        def checkpoint(name: str) -> None:
+            if name == step:
+                raise CrashError(name)
+
+        with suppress(CrashError):
+            mart.shard(chance.randint(1, 3), checkpoint=checkpoint)
+
+    def back() -> None:
+        mart.rollback(chance.choice(list(mart.history)))
+
+    def one_shard() -> None:
+        mart.shard(chance.randint(1, 3))
+
+    def unsharded() -> None:
+        mart.sync()
+
+    def lose_state() -> None:
+        mart.query_and_commit("delete from penstock.sync_state")
+
+    moves = [change, change, crash, crash, back, unsharded, lose_state] + [one_shard] * 7
+    mart.sync()
+    for _ in range(40):
+        chance.choice(moves)()
+        snapshot = mart.snapshot()
+        if snapshot is not None:
+            months, _files = mart.history[snapshot]
+            assert mart.held() == sorted(itertools.chain.from_iterable(months.values()))
+    for number in (1, 2, 3) * 3:  # what is left of a round, and two more: one may be given up on the way
+        mart.shard(number)
+    assert mart.snapshot() == mart.writer.metadata["current-snapshot-id"]
+    assert mart.held() == mart.expected()
+    assert mart.no_round_is_left()
 
 
 def test_dealt_gives_every_region_to_one_shard_and_each_about_as_many_rows() -> None:
