@@ -46,7 +46,8 @@ def sync(
         else:
             sync_checks.verify(connections, chosen)
         return
-    show_synced(run_sync(connections, settings, select=select, full=full, mend=repair, shard=shard))
+    reports = run_sync(connections, settings, select=select, full=full, mend=repair, shard=shard)
+    show_synced(reports, what=f"Shard {shard}: its share" if shard else "Postgres")
 
 
 def run_sync(
@@ -138,7 +139,7 @@ def _notify(
             console.note(f"Told by {sent.channel}.")
 
 
-def show_synced(reports: list[SyncReport]) -> None:
+def show_synced(reports: list[SyncReport], *, what: str = "Postgres") -> None:
     """Print what each table's sync did; raises the error of the first that failed, after those of the others are shown."""
     from penstock.sync.report import counted
 
@@ -185,4 +186,4 @@ def show_synced(reports: list[SyncReport]) -> None:
     if all(report.mode == "nothing" for report in reports):
         console.success("Nothing new in the lake: Postgres is as it was.")
     else:
-        console.success("Postgres equals the lake, counted and checksummed before the commit.")
+        console.success(f"{what} equals the lake, counted and checksummed before the commit.")
