@@ -157,7 +157,8 @@ def _shaped(lake_type: Any, field: pa.Field, array: pa.Array) -> pa.Array:
         return pa.ListArray.from_arrays(_offsets(array), element)
     keys = _shaped(lake_type["key"], field.type.key_field, array.keys)
     items = _shaped(lake_type["value"], field.type.item_field, array.items)
-    return pa.MapArray.from_arrays(pc.if_else(array.is_valid(), array.offsets[:-1], None), keys, items)
+    valid = pa.concat_arrays([array.is_valid(), pa.array([True])])  # the end of the last map is an offset too
+    return pa.MapArray.from_arrays(pc.if_else(valid, array.offsets, None), keys, items)
 
 
 def _offsets(array: pa.Array) -> pa.Array:

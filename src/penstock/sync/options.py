@@ -100,11 +100,15 @@ def converge(connection: Connection, declaration: Declaration) -> list[str]:
     """Make, change and drop all but indexes, which are dropped here and built by `build`; returns what was done."""
     known, there = _remembered(connection, declaration), _columns(connection, declaration)
     wanted = [*_generated(declaration), *_grants(declaration), *_policies(connection, declaration, known)]
-    wanted += _comments(declaration, there | {item.name for item in declaration.generated})
+    owner = _owns(connection, declaration)
+    if owner:
+        wanted += _comments(declaration, there | {item.name for item in declaration.generated})
     _check_roles(connection, declaration)
     keep = {(item.kind, item.name) for item in (*wanted, *_indexes(declaration))}
     done = []
     for kind, name in sorted(known.keys() - keep, key=lambda item: (_KINDS.index(item[0]), item[1])):
+        if kind == "comment" and not owner:
+            continue
         if kind != "comment" or not name or name in there:
             connection.execute(_drop(declaration, kind, name).encode())
         _forget(connection, declaration, kind, name)
@@ -295,6 +299,15 @@ def refused(declaration: Declaration, what: str, statement: str = "") -> Iterato
 
 def _named(declaration: Declaration, item: Thing) -> AbstractContextManager[None]:
     return refused(declaration, item.shown, item.make[-1])
+
+
+def _owns(connection: Connection, declaration: Declaration) -> bool:
+    """Whether the sync's role may comment on the table: a role that may only write rows syncs without."""
+    row = connection.execute(
+        "select pg_has_role(relowner, 'usage') from pg_class where oid = to_regclass(%s)",
+        [table_name(declaration)],
+    ).fetchone()
+    return row == (True,)
 
 
 def _is_built(connection: Connection, declaration: Declaration, name: str) -> bool:

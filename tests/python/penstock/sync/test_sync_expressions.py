@@ -332,7 +332,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.stack
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.fixed_dictionaries({name: st.none() | strategy for name, strategy in _VALUES.items()}),
@@ -368,7 +368,7 @@ def test_expressions_of_text_read_it_as_postgres_or_refuse_it(
     with psycopg.connect(stack_without_athena.database_url) as connection:
         connection.execute("set timezone = 'UTC'")
 
-        @settings(max_examples=150, deadline=None)
+        @settings(max_examples=80, deadline=None)
         @given(text=_PARSED[expression])
         def check(text: str) -> None:
             statement = f"select (x.s::{expression.split('::')[1]}) from (select %s::text as s) as x"

@@ -17,7 +17,7 @@ from penstock.connections import Connections
 from penstock.errors import PlanError, SchemaDriftError, SyncError
 from penstock.sync.columns import Column, SqlType
 from penstock.sync.declaration import Declaration, Generated, Index, Policy
-from penstock.sync.options import index_name, index_sql
+from penstock.sync.options import converge, index_name, index_sql
 from penstock.sync.report import SyncReport
 from penstock.sync.run import sync
 from penstock.sync.schema import need_types
@@ -464,6 +464,22 @@ def test_sync_of_descriptions_makes_them_comments(lake: Connections, writer: Any
     assert query(lake, shown) == [("One row per sale.", "It's \\ here")]
     run(lake, replace(sales, comments={"": "One row per sale."}))
     assert query(lake, shown) == [("One row per sale.", None)]
+
+
+def test_converge_by_a_role_that_does_not_own_the_table_leaves_comments_out(
+    lake: Connections, writer: Any, sales: Declaration, role: str
+) -> None:
+    writer.add(rows(2))
+    writer.commit()
+    run(lake, sales)
+    described = replace(sales, comments={"": "One row per sale."})
+    with psycopg.connect(lake.database_url) as connection:
+        connection.execute(f"grant usage on schema penstock to {role}".encode())
+        connection.execute(f"grant all on all tables in schema penstock to {role}".encode())
+        connection.execute(f"set role {role}".encode())
+        assert converge(connection, described) == []
+        connection.execute("reset role")
+        assert converge(connection, described) == ["comment"]
 
 
 def test_sync_into_a_table_made_again_makes_its_options_again(

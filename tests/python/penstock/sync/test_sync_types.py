@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from penstock.connections import Connections
 from penstock.errors import SyncError, ValueRefusedError
+from penstock.sync.arrow import promoted
 from penstock.sync.checksum import row_hashes, total
 from penstock.sync.columns import Column, SqlType, default_type
 from penstock.sync.convert import convert
@@ -505,3 +506,16 @@ def test_default_type_of_nested_lake_types() -> None:
     assert default_type(_TAGS, "").sql == "text[]"
     assert default_type(_EMBEDDING, "").sql == "real[]"
     assert {default_type(kind, "").sql for kind in (_POINT, _ATTRIBUTES, _PATH)} == {"jsonb"}
+
+
+def test_promoted_maps_keep_their_rows_when_sliced_and_filtered() -> None:
+    kind = pa.map_(pa.string(), pa.int32())
+    array = pa.array([[("a", 1)], None, [], [("b", 2), ("c", None)], [("d", 4)]], kind)
+    column = Column("m", 1, "map", SqlType("jsonb"), False, nested=_ATTRIBUTES)
+    for part in (
+        array,
+        array.slice(1),
+        array.slice(2, 2),
+        array.filter(pa.array([False, True, False, True, True])),
+    ):
+        assert promoted(column, pa.field("m", kind), part).to_pylist() == part.to_pylist()
