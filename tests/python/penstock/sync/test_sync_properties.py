@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from sync_clients import reused_clients
-from sync_oracle import CHANGES, Key, Model, comparable, table_spec
+from sync_oracle import CHANGES, TAMPER, Key, Model, comparable, table_spec
 
 from penstock.connections import Connections
 from penstock.errors import PenstockError
@@ -83,7 +83,7 @@ def bench(lake_server: Connections, lake_writer_class: type[Any]) -> Iterator[Be
         )
         with reused_clients():
             lake.client("glue").create_database(DatabaseInput={"Name": name})
-            with psycopg.connect(lake.database_url, autocommit=True) as postgres:
+            with psycopg.connect(lake.database_url, autocommit=True, prepare_threshold=None) as postgres:
                 postgres.execute("set timezone = 'UTC'")
                 yield Bench(lake, name, postgres, lake_writer_class)
         admin.execute(f"drop database {name} with (force)".encode())
@@ -130,14 +130,36 @@ class Play:
         for change in sorted(given.changes, key=lambda change: change == "rename_column"):
             if change == "rename_column" and (self.model.renamed or not self._there()):
                 change = "insert"
-            getattr(self.model, change)(chance)
             met[change] += 1
+            if change == TAMPER:
+                self._tamper(chance)
+            else:
+                getattr(self.model, change)(chance)
         if self.model.renamed:
             self._refused()
             self.model.name_back()
-        report = self._sync(given.full)
+        report = self._sync(given.full or TAMPER in given.changes)
         met[report.mode] += 1
         self._check(report, given)
+        met["round"] += 1
+
+    def _tamper(self, chance: random.Random) -> None:
+        """Edit or delete rows in Postgres: only a sync of everything must find that."""
+        if not self.before:
+            return
+        key = ", ".join(self.declaration.key)
+        others = [column.name for column in self.model.spec.columns if column.nullable]
+        change = (
+            f"set {chance.choice(others)} = null, updated_at = updated_at"
+            if others
+            else "set updated_at = now()"
+        )
+        some = (
+            f"where ({key}) in (select {key} from {self.name} order by {key} limit {chance.randrange(1, 4)})"
+        )
+        statement = chance.choice((f"update {self.name} {change} {some}", f"delete from {self.name} {some}"))
+        self.bench.postgres.execute(statement.encode())
+        self.before = self._held()
 
     def _sync(self, full: bool) -> SyncReport:
         (report,) = sync(self.bench.lake, [self.declaration], full=full)
@@ -198,6 +220,7 @@ class Play:
         )
         assert (report.inserted, report.updated, report.deleted) == counts
         self.before = held
+        self.model.synced = frozenset(column.name for column in self.model.columns)
 
     def end(self) -> None:
         self.bench.postgres.execute(f"drop table if exists {self.name}".encode())
@@ -253,6 +276,7 @@ def test_sync_after_any_change_of_any_table_equals_the_lake(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(bench, monkeypatch)
+    assert met["round"] >= ROUNDS
     if ROUNDS >= 1000:
         assert set(CHANGES) <= met.keys()
         assert {"nothing", "changes", "everything", "load"} <= met.keys()

@@ -24,6 +24,7 @@ VALUES = (
     *("decimal(30,4)", "time", "uuid", "binary", "list of int", "struct"),
 )
 WIDER = {"int": "long", "float": "double", "decimal(9,2)": "decimal(12,2)"}
+TAMPER = "tamper"  # no change of the lake: another hand edits the rows in Postgres; the player does it
 TRANSFORMS: dict[str, tuple[str, ...]] = {
     "int": ("identity", "bucket[3]"),
     "long": ("bucket[3]",),
@@ -38,7 +39,7 @@ _EDGES: dict[str, tuple[Any, ...]] = {
     "int": (0, -1, 2**31 - 1, -(2**31)),
     "long": (0, -1, 2**63 - 1, -(2**63)),
     "date": (date(1969, 12, 31), date(1, 1, 1), date(9999, 12, 31), date(2024, 2, 29)),
-    "float": (0.0, -0.0, math.inf, -math.inf, math.nan, 2.0**-126),
+    "float": (0.0, -0.0, math.inf, -math.inf, math.nan, 2.0**-10),
     "double": (0.0, -0.0, math.inf, -math.inf, math.nan, 1e300, 5e-324, 0.1),
     "decimal(9,2)": (Decimal("0.00"), Decimal("9999999.99"), Decimal("-9999999.99")),
     "decimal(30,4)": (Decimal("9" * 26 + ".9999"), Decimal("-" + "9" * 26 + ".9999"), Decimal("0.0001")),
@@ -206,6 +207,8 @@ class Model:
     """Live delete files and the data files they name."""
     history: dict[int, tuple[Files, dict[str, frozenset[str]]]] = field(default_factory=dict)
     renamed: tuple[str, str] | None = None
+    synced: frozenset[str] = frozenset()
+    """The columns that Postgres has; the player keeps it."""
 
     def __post_init__(self) -> None:
         self.columns = list(self.spec.columns)
@@ -428,7 +431,7 @@ class Model:
 
     def rename_column(self, chance: random.Random) -> None:
         """A synced column gets another name: refused. `name_back` puts it right."""
-        able = [column.name for column in self.columns]
+        able = [column.name for column in self.columns if column.name in self.synced]
         name = chance.choice(able)
         self.renamed = (name, f"{name}_renamed")
         self.writer.evolve(rename={name: f"{name}_renamed"})
@@ -458,6 +461,7 @@ CHANGES = (
     "widen_column",
     "make_again",
     "rename_column",
+    TAMPER,
 )
 
 
