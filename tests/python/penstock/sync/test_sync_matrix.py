@@ -194,11 +194,7 @@ def _s3(damage: Damage, first: int | None = None) -> Fault:
     )
 
 
-POSTGRES_FAULTS = [
-    *(_cut(how) for how in CUTS),
-    _restart("Postgres restarted", signal.SIGINT),
-    _restart("Postgres crashed", signal.SIGKILL),
-]
+CUT_FAULTS = [_cut(how) for how in CUTS]
 S3_FAULTS = [
     _s3("500"),
     _s3("500", 2),
@@ -210,10 +206,20 @@ S3_FAULTS = [
     _s3("short"),
     _s3("flipped"),
 ]
+RESTARTS = [
+    _restart("Postgres restarted", signal.SIGINT),
+    _restart("Postgres crashed", signal.SIGKILL),
+]
 CELLS = [
-    *((fault, moment) for fault in POSTGRES_FAULTS for moment in MOMENTS),
-    *((fault, moment) for fault in S3_FAULTS for moment in EARLY),
-    *((_s3(""), moment) for moment in LATE),
+    *((fault, moment, scenario) for fault in CUT_FAULTS for moment in MOMENTS for scenario in SCENARIOS),
+    # seconds each: every step by both, in two of the three ways of syncing
+    *(
+        (fault, moment, SCENARIOS[(i + j) % len(SCENARIOS)])
+        for i, fault in enumerate(RESTARTS)
+        for j, moment in enumerate(MOMENTS)
+    ),
+    *((fault, moment, scenario) for fault in S3_FAULTS for moment in EARLY for scenario in SCENARIOS),
+    *((_s3(""), moment, scenario) for moment in LATE for scenario in SCENARIOS),
 ]
 
 
@@ -250,8 +256,7 @@ def blocks(scene: Scene, scenario: str) -> int:
     return _blocks[scenario]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-@pytest.mark.parametrize(("fault", "moment"), CELLS, ids=str)
+@pytest.mark.parametrize(("fault", "moment", "scenario"), CELLS, ids=str)
 def test_sync_struck_by_a_fault_leaves_old_or_new_and_the_next_completes_it(
     server: Server, scene: Scene, monkeypatch: pytest.MonkeyPatch, fault: Fault, moment: str, scenario: str
 ) -> None:
@@ -466,8 +471,13 @@ def dropped(scene: Scene) -> None:
     scene.drop()
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-@pytest.mark.parametrize("moment", [*PLANNING, *MOMENTS[1:]])
+@pytest.mark.parametrize(
+    ("moment", "scenario"),
+    [
+        *((moment, scenario) for moment in (*PLANNING, *EARLY[1:]) for scenario in SCENARIOS),
+        *((moment, SCENARIOS[i % len(SCENARIOS)]) for i, moment in enumerate(LATE)),  # all is read by then
+    ],
+)
 @pytest.mark.parametrize("change", [replaced, expired, dropped])
 def test_sync_of_a_lake_that_moves_on_leaves_a_whole_snapshot_and_the_next_is_the_newest(
     server: Server,
