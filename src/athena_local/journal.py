@@ -149,6 +149,13 @@ class Journal:
                     log.warning("files of killed queries are not removed yet: %s", error)
                 time.sleep(UNDO_PAUSE_SECONDS)
 
+    def close(self) -> None:
+        """Close the file's connections; the next statement that writes opens it again."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
     # what an entry calls
 
     def _opened(self) -> SqliteFile:

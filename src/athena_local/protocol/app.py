@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from athena_local.catalog import AlreadyExistsError, Catalog, CatalogError, CatalogExtras
 from athena_local.config import DEFAULT_DATABASE, Config
-from athena_local.journal import recover
+from athena_local.journal import journal_of, recover
 from athena_local.objects import ObjectStore, StorageError
 from athena_local.protocol import athena_errors, glue_errors, lakeformation
 from athena_local.protocol.athena import AthenaQueryService
@@ -56,6 +56,7 @@ class Services:
     """Everything one server holds, opened together and closed together."""
 
     def __init__(self, config: Config) -> None:
+        self.journal = journal_of(config)
         shutil.rmtree(config.spool_dir, ignore_errors=True)
         config.spool_dir.mkdir(parents=True)
         self.catalog = Catalog(config.catalog_path, config.account_id)
@@ -99,6 +100,7 @@ class Services:
         """Stop queries and close files; False when a query did not stop in time (its files stay open)."""
         stopped = self.executor.close()
         if stopped:
+            self.journal.close()
             self.catalog.close()
             self.documents.close()
             self.history.close()

@@ -111,7 +111,8 @@ def test_demo_again_finds_nothing_to_do(user: User, first_demo: Told) -> None:
     second = user.does("demo", "--rows", str(ROWS))
     assert "Nothing to do: what was generated is landed, modelled and synced already." in second.err
     assert "unchanged, not sent" in second.out
-    assert "public.forecast_data nothing 0 0 B 0 0 0 0" in second.out
+    assert "public.forecast_data: the lake table is as it was" in second.err
+    assert "Nothing new in the lake: Postgres is as it was." in second.err
     result = "Forecast by state"
     assert second.out.partition(result)[2] == first_demo.out.partition(result)[2] != ""
 

@@ -6,7 +6,7 @@ All bind loopback on a free port and stop with their `with` block.
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import shutil
 import socket
 import ssl
@@ -104,19 +104,22 @@ class Front:
         client.sendall(b"E" + struct.pack("!i", len(fields) + 4) + fields)
 
     def _pass(self, client: socket.socket, server: socket.socket) -> None:
-        ends = {client: server, server: client}
         client.settimeout(0.2)
-        while not self._stop.is_set():
-            pending = isinstance(client, ssl.SSLSocket) and client.pending()
-            ready = [client] if pending else select.select(list(ends), [], [], 0.05)[0]
-            for source in ready:
-                try:
-                    data = source.recv(65536)
-                except (TimeoutError, ssl.SSLWantReadError):
-                    continue
-                if not data:
-                    return
-                ends[source].sendall(self._retold(data) if source is server else data)
+        with selectors.DefaultSelector() as readable:  # not select(), which ends at 1,024 files
+            readable.register(client, selectors.EVENT_READ)
+            readable.register(server, selectors.EVENT_READ)
+            while not self._stop.is_set():
+                pending = isinstance(client, ssl.SSLSocket) and client.pending()
+                ready = [client] if pending else [found.fileobj for found, _ in readable.select(0.05)]
+                for end in ready:
+                    source, sink = (client, server) if end is client else (server, client)
+                    try:
+                        data = source.recv(65536)
+                    except (TimeoutError, ssl.SSLWantReadError):
+                        continue
+                    if not data:
+                        return
+                    sink.sendall(self._retold(data) if source is server else data)
 
     def _retold(self, data: bytes) -> bytes:
         """Add the parameters before the key data that ends the server's own; libpq believes what it was told last."""

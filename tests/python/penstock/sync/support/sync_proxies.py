@@ -6,7 +6,7 @@ Both bind loopback on a free port and stop with their `with` block. Neither know
 from __future__ import annotations
 
 import http.client
-import select
+import selectors
 import socket
 import struct
 import threading
@@ -80,8 +80,11 @@ class TcpProxy:
         except OSError:
             _reset(client)
             return
-        with client, server:
+        # not select(): a process of a long test run may hold more than its 1,024 files
+        with client, server, selectors.DefaultSelector() as readable:
             ends = {client: server, server: client}
+            for end in ends:
+                readable.register(end, selectors.EVENT_READ)
             while not self._stop.is_set():
                 if generation != self._generation:
                     self._break(client, server, self._cut)
@@ -89,8 +92,8 @@ class TcpProxy:
                 if self._stalled.is_set():
                     self._stop.wait(0.005)
                     continue
-                ready, _, _ = select.select(list(ends), [], [], 0.005)
-                for source in ready:
+                for found, _ in readable.select(0.005):
+                    source = client if found.fileobj is client else server
                     try:
                         data = source.recv(65536)
                         if not data:
