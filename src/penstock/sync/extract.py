@@ -120,7 +120,7 @@ class Extract:
     ) -> None:
         self._reading, self._columns, self._reads, self._turn = reading, columns, reads, work
         self._stop = threading.Event()
-        self._todo: queue.SimpleQueue[FileRead] = queue.SimpleQueue()
+        self._unread: queue.SimpleQueue[FileRead] = queue.SimpleQueue()
         self._done: queue.Queue[list[bytes] | Exception | None] = queue.Queue(reading.queued)
 
     def blocks(self) -> Iterator[bytes]:
@@ -128,7 +128,7 @@ class Extract:
         if not self._reads:
             return
         for read in self._reads:
-            self._todo.put(read)
+            self._unread.put(read)
         count = min(self._reading.readers, len(self._reads))
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
         for thread in threads:
@@ -164,7 +164,7 @@ class Extract:
         try:
             while not self._stop.is_set():
                 try:
-                    read = self._todo.get_nowait()
+                    read = self._unread.get_nowait()
                 except queue.Empty:
                     break
                 self._read(read)

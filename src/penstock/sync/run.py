@@ -129,6 +129,7 @@ def run_tables(
     """
     pool = _Pool(declarations, table, connections)
     try:
+        pool.start()
         pool.wait()
     except KeyboardInterrupt as signal:
         interrupt.ask(TERMINATED if isinstance(signal, Terminated) else INTERRUPTED)
@@ -154,12 +155,16 @@ class _Pool:
 
     def __post_init__(self) -> None:
         self.reports = [None] * len(self.declarations)
-        self._todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._unbegun: queue.SimpleQueue[int] = queue.SimpleQueue()
         for i in range(len(self.declarations)):
-            self._todo.put(i)
+            self._unbegun.put(i)
         self._over: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._running = min(self.connections, len(self.declarations))
-        for i in range(self._running):
+        self._running = 0
+
+    def start(self) -> None:
+        """Start the threads; interrupted in the middle, those that were begun can still be waited for."""
+        for i in range(min(self.connections, len(self.declarations))):
+            self._running += 1
             threading.Thread(target=self._work, name=f"sync-{i + 1}", daemon=True).start()
 
     @property
@@ -183,7 +188,7 @@ class _Pool:
         """Begin no further table."""
         while True:
             try:
-                self._todo.get_nowait()
+                self._unbegun.get_nowait()
             except queue.Empty:
                 return
 
@@ -191,7 +196,7 @@ class _Pool:
         try:
             while True:
                 try:
-                    i = self._todo.get_nowait()
+                    i = self._unbegun.get_nowait()
                 except queue.Empty:
                     return
                 self.reports[i] = self.table(self.declarations[i])

@@ -18,9 +18,10 @@ import pytest
 from penstock.connections import Connections
 from penstock.errors import PlanError, SyncError, SyncInterruptedError
 from penstock.sync.declaration import Declaration
+from penstock.sync.interrupt import Interrupt
 from penstock.sync.postgres import Limits
-from penstock.sync.report import Progress
-from penstock.sync.run import sync, sync_tables
+from penstock.sync.report import Progress, SyncReport
+from penstock.sync.run import run_tables, sync, sync_tables
 
 pytestmark = pytest.mark.stack
 
@@ -285,7 +286,7 @@ def test_sync_that_was_interrupted_before_it_connected_leaves_no_run(
     asked = threading.Event()
 
     def progress(now: Progress) -> None:
-        if now.step.startswith("waiting for Postgres"):
+        if now.step.startswith("waiting for Postgres") and not asked.is_set():
             asked.set()
             signal.raise_signal(signal.SIGINT)
 
@@ -294,6 +295,28 @@ def test_sync_that_was_interrupted_before_it_connected_leaves_no_run(
     assert asked.is_set()
     assert isinstance(report.error, SyncInterruptedError)
     assert report.error.exit_code == 130
+
+
+def test_sync_that_is_interrupted_while_its_threads_start_ends_as_interrupted(tables: Tables) -> None:
+    """The first table's thread raises the signal, before the second's has been started."""
+    interrupt = Interrupt()
+    begun = threading.Event()
+
+    def table(declaration: Declaration) -> SyncReport:
+        begun.set()
+        _wait_until(lambda: interrupt.asked)
+        return SyncReport(declaration.target, declaration.lake, error=interrupt.error(declaration.target))
+
+    class Slow(threading.Thread):
+        def start(self) -> None:
+            super().start()
+            assert begun.wait(60)
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penstock.sync.run.threading.Thread", Slow)
+        reports = run_tables(tables(2), table, 2, interrupt)
+    assert [type(report.error) for report in reports] == [SyncInterruptedError] * 2
 
 
 @pytest.mark.parametrize("tables_at_once", [1, 2, 3, 4, 8, 64])
