@@ -34,6 +34,7 @@ TIMESTAMP, TIMESTAMPTZ = SqlType("timestamp"), SqlType("timestamptz")
 _KINDS = ("bool", "int4", "int8", "numeric", "float4", "float8", "text", "date", "timestamp", "timestamptz")
 _DIGITS = {"int4": 10, "int8": 19}
 _WIDEST = 38  # digits of DuckDB's decimals
+_NARROW = 18  # digits of those it keeps in 64 bits
 _DUCKDB = {
     "bool": "BOOLEAN",
     "int4": "INTEGER",
@@ -570,6 +571,9 @@ class _Compiler:
         one, other = self._as_decimal(left.type), self._as_decimal(right.type)
         if sign == "*":
             kind = self._decimal(one.precision + other.precision, one.scale + other.scale)
+            # DuckDB multiplies two narrow decimals as a narrow one, which overflows
+            if kind.precision > _NARROW:
+                one = replace(one, precision=max(one.precision, _NARROW + 1))
         else:
             scale = max(one.scale, other.scale)
             kind = self._decimal(

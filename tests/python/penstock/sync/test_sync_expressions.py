@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from penstock.connections import Connections
@@ -327,12 +327,27 @@ def asked(connection: psycopg.Connection[Any], expression: str, column: Column) 
         return str(error)
 
 
+def nan_of_decimals(value: Any) -> bool:
+    return isinstance(value, Decimal) and value.is_nan()
+
+
 def same(one: Any, other: Any) -> bool:
     return one == other or (one != one and other != other)
 
 
+def test_a_product_of_two_narrow_decimals_may_be_wide() -> None:
+    row = dict.fromkeys(_VALUES) | {"n": Decimal("999999999.999"), "m": Decimal("-244649.2")}
+    assert computed("n * m", [row]) == [Decimal("-244649199999755.3508")]
+    assert computed("m * n", [row]) == [Decimal("-244649199999755.3508")]
+
+
 @pytest.mark.stack
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=10,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],  # shrinking rows of so many columns takes longer than a test may
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     rows=st.lists(
         st.fixed_dictionaries({name: st.none() | strategy for name, strategy in _VALUES.items()}),
@@ -352,6 +367,8 @@ def test_expressions_yield_what_postgres_yields(
                 found: Any = computed(expression, rows)
             except ValueRefusedError as error:
                 found = error.message
+            if isinstance(found, str) and isinstance(expected, list) and any(map(nan_of_decimals, expected)):
+                continue  # a decimal that is no number is refused, whether a lake column's or an expression's
             if isinstance(expected, str) or isinstance(found, str):
                 if type(expected) is not type(found):
                     wrong.append((expression, expected, found))
