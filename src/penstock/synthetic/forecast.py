@@ -4,8 +4,7 @@ Same shape as the real thing: 2,750 restaurants x 5 items x 91 days from 2025-01
 by restaurant, item and day. Every restaurant has one market, one distribution centre and one state. Demand follows the
 weekday, the restaurant's size and a slow wave; quantiles are ordered, positive and have at most two decimals.
 
-All arithmetic is on 64-bit integers (a counter hashed by SplitMix64, values in cents): floating point, libm and changes in
-numpy's generators could alter a last digit, and with it every checksum a test compares.
+All arithmetic is on 64-bit integers (`draws`), values in cents.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from penstock.sources.forecast import FORECAST
+from penstock.synthetic.draws import Ints, drawn
 
 RESTAURANTS = 2_750
 ITEMS = (385, 638, 704, 918, 1883)
@@ -32,8 +31,6 @@ _MARKETS = 30
 _ITEM_CENTS = (385, 410, 1_480, 360, 2_190)  # a mean restaurant's demand of each item, in hundredths
 _WEEKDAY = (930, 900, 940, 1_000, 1_120, 1_180, 1_010)  # Monday first, per mille
 _CHUNK_RESTAURANTS = 440  # 200,200 rows: about 60 MB at the peak; larger is no faster
-
-_Ints = NDArray[np.int64]
 
 
 def write(path: Path, rows: int = ROWS, seed: int = DEFAULT_SEED) -> None:
@@ -54,26 +51,12 @@ def write(path: Path, rows: int = ROWS, seed: int = DEFAULT_SEED) -> None:
             left -= count * per_restaurant
 
 
-def _hashed(seed: int, stream: int, counter: _Ints) -> NDArray[np.uint64]:
-    """Return SplitMix64 of a counter: well spread, order-free, and exact wherever integers have 64 bits."""
-    offset = (seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03) & 0xFFFFFFFFFFFFFFFF
-    z = counter.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(offset)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def _drawn(seed: int, stream: int, counter: _Ints, low: int, high: int) -> _Ints:
-    """Return one integer of low..high (inclusive) a counter."""
-    return (_hashed(seed, stream, counter) % np.uint64(high - low + 1)).astype(np.int64) + low
-
-
 def _markets(seed: int) -> list[str]:
     """Return distinct three-letter market codes."""
     codes: list[str] = []
     counter = 0
     while len(codes) < _MARKETS:
-        number = int(_drawn(seed, 1, np.array([counter]), 0, 26**3 - 1)[0])
+        number = int(drawn(seed, 1, np.array([counter]), 0, 26**3 - 1)[0])
         code = "".join(chr(65 + number // 26**place % 26) for place in (2, 1, 0))
         if code not in codes:
             codes.append(code)
@@ -81,15 +64,15 @@ def _markets(seed: int) -> list[str]:
     return codes
 
 
-def _demand_cents(seed: int, restaurant: _Ints, item: _Ints, day: _Ints) -> _Ints:
-    size = _drawn(seed, 2, restaurant, 150, 1_850)  # per mille of the mean
-    taste = _drawn(seed, 3, restaurant * len(ITEMS) + item, 700, 1_300)
+def _demand_cents(seed: int, restaurant: Ints, item: Ints, day: Ints) -> Ints:
+    size = drawn(seed, 2, restaurant, 150, 1_850)  # per mille of the mean
+    taste = drawn(seed, 3, restaurant * len(ITEMS) + item, 700, 1_300)
     weekdays = np.array([_WEEKDAY[(FIRST_DAY.weekday() + offset) % 7] for offset in range(DAYS)])
-    swing = _drawn(seed, 4, restaurant, 0, DAYS - 1)
+    swing = drawn(seed, 4, restaurant, 0, DAYS - 1)
     wave = 850 + np.abs((day + swing) % DAYS - DAYS // 2) * 300 // (DAYS // 2)
-    noise = _drawn(seed, 5, (restaurant * len(ITEMS) + item) * DAYS + day, 900, 1_100)
+    noise = drawn(seed, 5, (restaurant * len(ITEMS) + item) * DAYS + day, 900, 1_100)
     cents = np.array(_ITEM_CENTS)[item] * size // 1_000 * taste // 1_000
-    demand: _Ints = np.maximum(cents * weekdays[day] // 1_000 * wave // 1_000 * noise // 1_000, 10)
+    demand: Ints = np.maximum(cents * weekdays[day] // 1_000 * wave // 1_000 * noise // 1_000, 10)
     return demand
 
 
@@ -104,7 +87,7 @@ def _cents_texts(largest: int) -> Any:
     return pa.array(texts)
 
 
-def _write_chunk(file: Any, restaurants: _Ints, seed: int, most_rows: int) -> None:
+def _write_chunk(file: Any, restaurants: Ints, seed: int, most_rows: int) -> None:
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
@@ -113,19 +96,19 @@ def _write_chunk(file: Any, restaurants: _Ints, seed: int, most_rows: int) -> No
     taken = min(most_rows, len(restaurants) * per_restaurant)
     place, item, day = (grid.ravel()[:taken].astype(np.int64) for grid in np.indices(shape))
     middle = _demand_cents(seed, restaurants[place], item, day)
-    spread = _drawn(seed, 6, restaurants[place] * len(ITEMS) + item, 250, 400)  # per mille of the median
+    spread = drawn(seed, 6, restaurants[place] * len(ITEMS) + item, 250, 400)  # per mille of the median
     low, high = np.maximum(middle - middle * spread // 1_000, 1), middle + middle * spread // 1_000
 
-    ids = 1 + restaurants * 11 + _drawn(seed, 7, restaurants, 0, 10)
-    centre = _drawn(seed, 9, restaurants, 1, _DISTRIBUTION_CENTRES)
+    ids = 1 + restaurants * 11 + drawn(seed, 7, restaurants, 0, 10)
+    centre = drawn(seed, 9, restaurants, 1, _DISTRIBUTION_CENTRES)
     markets, states = _markets(seed), _STATES
-    market = _drawn(seed, 8, restaurants, 0, _MARKETS - 1)
+    market = drawn(seed, 8, restaurants, 0, _MARKETS - 1)
     # a distribution centre serves one state
-    state = _drawn(seed, 10, centre, 0, len(states) - 1)
+    state = drawn(seed, 10, centre, 0, len(states) - 1)
     dates = [(FIRST_DAY + timedelta(days=offset)).isoformat() for offset in range(DAYS)]
     texts = _cents_texts(int(high.max()))
 
-    def chosen(values: Any, index: _Ints) -> Any:
+    def chosen(values: Any, index: Ints) -> Any:
         return pa.array(values, pa.string()).take(pa.array(index))
 
     table = pa.table(
