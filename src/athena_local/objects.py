@@ -35,6 +35,7 @@ LIST_PAGE_KEYS = 1000  # of one request
 LISTINGS_A_PAGE = (
     8  # locations for which a page of a common listing is tried: an eighth more requests if it was in vain
 )
+ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})  # storage classes that Athena passes over in Hive tables
 DELETE_BATCH_KEYS = 1000  # DeleteObjects' own limit
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20  # for the next byte; more only delays the error of an endpoint that hangs
@@ -50,12 +51,13 @@ class StorageError(QueryError):
 
 @dataclass(frozen=True)
 class S3Object:
-    """One listed object. `modified` in UTC, whole seconds as S3 keeps it."""
+    """One listed object. `modified` in UTC, whole seconds as S3 keeps it; `archived`: S3 does not hand it out."""
 
     path: str
     size: int
     etag: str
     modified: datetime.datetime
+    archived: bool = False
 
 
 S3Objects = list[S3Object]  # within the class below `list` is a method
@@ -123,10 +125,11 @@ class ObjectStore:
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
                 for item in page.get("Contents", ()):
                     path, etag = f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"')
-                    yield S3Object(path, item["Size"], etag, item["LastModified"])
+                    archived = item.get("StorageClass") in ARCHIVED
+                    yield S3Object(path, item["Size"], etag, item["LastModified"], archived)
 
     def list_data(self, location: str) -> S3Objects:
-        """Return the objects that are a table's or partition's data: all below the location, hidden and empty ones aside.
+        """Return the objects that are a table's or partition's data: all below it; hidden, empty, archived ones aside.
 
         Hidden as for Hive: any path element below the location that begins with '_' or '.'.
         """
@@ -135,7 +138,8 @@ class ObjectStore:
         found = []
         for item in self.list(base):
             relative = split_path(item.path)[1][len(base_key) :]
-            if item.size and not any(part[:1] in "_." for part in relative.split("/") if part):
+            unread = not item.size or item.archived
+            if not unread and not any(part[:1] in "_." for part in relative.split("/") if part):
                 found.append(item)
         return found
 
@@ -154,7 +158,7 @@ class ObjectStore:
         for number, item in enumerate(self.list(common)):
             if number >= pages * LIST_PAGE_KEYS:
                 return None
-            end, hidden = len(item.path), not item.size
+            end, hidden = len(item.path), not item.size or item.archived
             while (slash := item.path.rfind("/", 0, end)) >= len(common) - 1:
                 hidden = hidden or item.path[slash + 1 : slash + 2] in {"_", "."}
                 if not hidden and item.path[: slash + 1] in found:

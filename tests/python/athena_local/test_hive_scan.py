@@ -221,3 +221,20 @@ def test_conditions_prune_through_subqueries_views_and_with(
     asked.clear()
     assert rows(sql) == [("2",)] or rows(sql) == [(2,)]
     assert {item for item in asked if item.startswith("list")} == {f"list t/{index}/" for index in kept}
+
+
+@pytest.mark.parametrize("partitions", [0, 2, 20])
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+def test_archived_objects_are_passed_over(
+    rows: Rows, execute: Execute, objects: ObjectStore, lake: str, partitions: int, storage_class: str
+) -> None:
+    """As Athena does with what lies in S3's archive; a class that S3 reads at once is read."""
+    if partitions:
+        partitioned(execute, objects, lake, "int", [str(number) for number in range(partitions)])
+    else:
+        execute(f"create external table t (v string) location '{lake}t/'")
+        objects.write(f"{lake}t/0/f", b"0\n")
+    before = rows("select v from t")
+    objects.write(f"{lake}t/0/archived", b"archived\n", StorageClass=storage_class)
+    objects.write(f"{lake}t/0/read", b"read\n", StorageClass="GLACIER_IR")
+    assert sorted(rows("select v from t")) == sorted([*before, ("read",)])
