@@ -14,11 +14,6 @@ from penstock.errors import SettingsError
 
 Target = Literal["local", "dev", "production"]
 
-# source -> the prefix of its landed database; the environment's name follows
-LANDED_DATABASES = {
-    "forecast": "forecast_data",
-}
-
 # target -> the database branch that is its own: what a sync fills when no other is named
 OWN_BRANCHES: dict[str, str] = {"local": "local", "dev": "dev", "production": "main"}
 # Names that no task creates, resets or deletes, whatever the target. Neon's console calls a project's root `production`.
@@ -110,11 +105,16 @@ class Environment:
         return f"neon_{self.target}"
 
     def landed_database(self, source: str) -> str:
-        return f"{LANDED_DATABASES[source]}_{self.target}"
+        """The Glue database of a source's landed tables; raises LandingError for a source that is not declared."""
+        from penstock.sources import get
 
-    def landed_location(self, source: str) -> str:
-        """s3:// prefix of the source's landed files, ending in '/'."""
-        return f"s3://{self.lake_bucket}/{LANDED_DATABASES[source]}/"
+        return f"{get(source).database}_{self.target}"
+
+    def landed_location(self, table: str) -> str:
+        """s3:// prefix of a landed table's files, ending in '/'; the table is named as `penstock.sources.table` takes it."""
+        from penstock.sources import table as declared
+
+        return f"s3://{self.lake_bucket}/{declared(table).prefix}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@
     ├── BranchError              a database branch that is not there, or cannot be created, reset or deleted
     │   └── NeonError            Neon's API refused or did not answer; carries HTTP status, code and request id
     ├── StackError               the local stack: a part that does not start or answer
+    ├── GenerateError            a synthetic file that cannot be made: arguments, folder, disk
     ├── LandingError             seed: input or landed files
+    │   ├── DeclarationError     a source's declaration (sources/*.yml) cannot be used; file and line are named
     │   └── BadInputError        the file breaks its source's declaration; nothing was uploaded
     ├── LakeError                Athena or Glue refused a statement; carries its code
     ├── BuildError               dbt ended with failures
@@ -70,7 +72,13 @@ class NeonError(BranchError):
 class StackError(PenstockError): ...
 
 
+class GenerateError(PenstockError): ...
+
+
 class LandingError(PenstockError): ...
+
+
+class DeclarationError(LandingError): ...
 
 
 class BadInputError(LandingError):

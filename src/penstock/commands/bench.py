@@ -87,11 +87,11 @@ def _source(file: str, rows: int, scratch: Path) -> Path:
         return given
     from penstock.landing.check import normalized
     from penstock.landing.reading import landed_name
-    from penstock.sources import get
+    from penstock.sources import table
 
     path = scratch / landed_name(given)
     with path.open("wb") as target:
-        target.writelines(normalized(given, get("forecast")))
+        target.writelines(normalized(given, table("forecast")))
     return path
 
 

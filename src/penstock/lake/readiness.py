@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from penstock import sources
 from penstock.connections import Connections
 from penstock.errors import BuildError
-from penstock.sources import SOURCES
 
 _ABSENT = ("EntityNotFoundException", "InvalidRequestException")
 
@@ -22,14 +22,14 @@ def require_landed(connections: Connections) -> None:
     if not _there(connections.client("athena").get_work_group, WorkGroup=group):
         raise BuildError(f"Nothing has landed yet: there is no workgroup {group}.", hint="invoke seed")
     glue = connections.client("glue")
-    tables = {name: f"{environment.landed_database(name)}.{source.table}" for name, source in SOURCES.items()}
-    if not any(
-        _there(glue.get_table, DatabaseName=environment.landed_database(name), Name=source.table)
-        for name, source in SOURCES.items()
-    ):
-        raise BuildError(
-            f"Nothing has landed yet: there is no {' and no '.join(tables.values())}.", hint="invoke seed"
-        )
+    tables = [
+        (environment.landed_database(name), table.name)
+        for name, source in sources.declared().items()
+        for table in source.tables
+    ]
+    if not any(_there(glue.get_table, DatabaseName=database, Name=name) for database, name in tables):
+        told = " and no ".join(f"{database}.{name}" for database, name in tables)
+        raise BuildError(f"Nothing has landed yet: there is no {told}.", hint="invoke seed")
 
 
 def require_built(connections: Connections) -> None:

@@ -1,4 +1,4 @@
-"""Check a whole file against its source before any of it is sent: once through, twice if keys repeat, in bounded memory.
+"""Check a whole file against its table's declaration before any of it is sent: once through, twice if keys repeat.
 
 Clean blocks take the fast path, the others the exact one, so a good file of 1.25 million rows takes about a second and a bad
 one still names every fault by line and value. What is checked, in order: encoding and characters, header, number of fields,
@@ -22,7 +22,7 @@ from penstock.landing.fast import FastCheck, Keys, text_numbers
 from penstock.landing.faults import SHOWN, Fault, Faults
 from penstock.landing.normalize import BOM, Normalizer
 from penstock.landing.reading import BLOCK_BYTES, Block, blocks, landed_name
-from penstock.sources.declaration import Source
+from penstock.sources.declaration import Table
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # Fewer lines than these go to the exact check at once: below, calling the fast one costs more than it saves.
@@ -45,7 +45,7 @@ class Checked:
 
 def check(
     path: Path,
-    source: Source,
+    table: Table,
     *,
     on_bytes: Callable[[int], None] | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -55,12 +55,12 @@ def check(
 
     Raises: LandingError for a file that cannot be read or decompressed. Faults in its content are returned.
     """
-    return _Check(path, source, on_bytes, block_bytes, rows_in_memory).run()
+    return _Check(path, table, on_bytes, block_bytes, rows_in_memory).run()
 
 
-def normalized(path: Path, source: Source, *, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+def normalized(path: Path, table: Table, *, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """Yield the bytes of a file that land."""
-    for _, data in Normalizer(source).blocks(blocks(path, block_bytes=block_bytes)):
+    for _, data in Normalizer(table).blocks(blocks(path, block_bytes=block_bytes)):
         yield data
 
 
@@ -68,20 +68,20 @@ class _Check:
     def __init__(
         self,
         path: Path,
-        source: Source,
+        table: Table,
         on_bytes: Callable[[int], None] | None,
         block_bytes: int,
         rows_in_memory: int,
     ) -> None:
-        self.path, self.source = path, source
+        self.path, self.table = path, table
         self.on_bytes, self.block_bytes, self.rows_in_memory = on_bytes, block_bytes, rows_in_memory
         self.faults = Faults()
-        self.fast = FastCheck(source)
+        self.fast = FastCheck(table)
         self.rows = self.size = 0
         self.header_seen = False
 
     def run(self) -> Checked:
-        normalizer, digest = Normalizer(self.source), hashlib.sha256()
+        normalizer, digest = Normalizer(self.table), hashlib.sha256()
         with KeyHashes(self.rows_in_memory) as keys:
             for block, data in normalizer.blocks(
                 blocks(self.path, on_bytes=self.on_bytes, block_bytes=self.block_bytes)
@@ -122,8 +122,8 @@ class _Check:
             self._fault(1, "", "", "begins like UTF-16; only UTF-8 is read")
             return None
         text = header.decode("utf-8", "backslashreplace")
-        if text != self.source.header:
-            self._fault(line, "", text, _header_problem(text, self.source))
+        if text != self.table.header:
+            self._fault(line, "", text, _header_problem(text, self.table))
             return None
         self.header_seen = True
         return Block(line + 1, block.data[raw_end:]), rows
@@ -131,18 +131,18 @@ class _Check:
     def _keys(self, block: Block, data: bytes, faults: Faults) -> tuple[Keys, NDArray[np.int64]]:
         """Return the key columns of a block's good rows, and their lines."""
         if not data:
-            return [np.empty(0, np.int64) for _ in self.source.key], np.empty(0, np.int64)
+            return [np.empty(0, np.int64) for _ in self.table.key], np.empty(0, np.int64)
         lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
         if lines == data.count(b"\n") and (keys := self.fast.keys(data)) is not None:
             return keys, np.arange(block.line, block.line + lines)
         if lines > _EXACT_LINES:
             return self._keys_of_parts(block, faults)
-        good = list(exact.rows(self.source, self.path.name, block, faults))
-        columns = [_integers([row.key[index] for row in good]) for index in range(len(self.source.key))]
+        good = list(exact.rows(self.table, self.path.name, block, faults))
+        columns = [_integers([row.key[index] for row in good]) for index in range(len(self.table.key))]
         return columns, np.array([row.line for row in good], np.int64)
 
     def _keys_of_parts(self, block: Block, faults: Faults) -> tuple[Keys, NDArray[np.int64]]:
-        normalizer = Normalizer(self.source)
+        normalizer = Normalizer(self.table)
         found = [self._keys(part, normalizer.normal(part.data), faults) for part in _split(block)]
         columns = [np.concatenate(parts) for parts in zip(*(keys for keys, _ in found), strict=True)]
         return columns, np.concatenate([lines for _, lines in found])
@@ -153,9 +153,9 @@ class _Check:
             return
         repeats, ignored = Repeats(suspects), Faults()
         self.header_seen = False
-        named = ", ".join(self.source.key)
+        named = ", ".join(self.table.key)
         before = self.faults.count
-        for block, data in Normalizer(self.source).blocks(blocks(self.path, block_bytes=self.block_bytes)):
+        for block, data in Normalizer(self.table).blocks(blocks(self.path, block_bytes=self.block_bytes)):
             rows = self._without_header(block, data)
             if rows is None:
                 return
@@ -163,7 +163,7 @@ class _Check:
             again, firsts = repeats.find(columns, lines)
             for index, first in zip(again[:SHOWN].tolist(), firsts[:SHOWN].tolist(), strict=True):
                 value = ", ".join(
-                    self._shown(name, columns[at][index]) for at, name in enumerate(self.source.key)
+                    self._shown(name, columns[at][index]) for at, name in enumerate(self.table.key)
                 )
                 self._fault(int(lines[index]), named, value, f"is already in line {first}")
             self.faults.count += max(0, len(again) - SHOWN)  # no later row of a block is among the first
@@ -171,7 +171,7 @@ class _Check:
             self.faults.count = before + surplus
 
     def _shown(self, name: str, number: np.int64) -> str:
-        if self.source.columns[self.source.position(name)].type == "date":
+        if self.table.columns[self.table.position(name)].type == "date":
             return date.fromordinal(int(number) + _EPOCH).isoformat()
         return str(int(number))
 
@@ -196,16 +196,16 @@ def _header_end(data: bytes) -> int:
     return end or len(data)
 
 
-def _header_problem(text: str, source: Source) -> str:
-    expected, found = source.header.split(source.delimiter), text.split(source.delimiter)
+def _header_problem(text: str, table: Table) -> str:
+    expected, found = table.header.split(table.delimiter), text.split(table.delimiter)
     if sorted(expected) == sorted(found):
-        return f"is the header in another order; expected {source.header}"
+        return f"is the header in another order; expected {table.header}"
     lacking = [name for name in expected if name not in found]
     unknown = [name for name in found if name not in expected]
     details = [f"it lacks {', '.join(lacking)}"] if lacking else []
     if unknown and lacking != expected:
         details.append(f"it has {', '.join(unknown)[:60]} beside them")
-    return f"is not the header; expected {source.header}" + (f" ({'; '.join(details)})" if details else "")
+    return f"is not the header; expected {table.header}" + (f" ({'; '.join(details)})" if details else "")
 
 
 def _integers(values: list[exact.Value]) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from penstock.landing.faults import Fault, Faults
 from penstock.landing.normalize import Normalizer
 from penstock.landing.reading import Block
-from penstock.sources.declaration import Column, Source
+from penstock.sources.declaration import Column, Table
 
 _INTEGER = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -38,10 +38,10 @@ class GoodRow:
     key: tuple[Value, ...]
 
 
-def rows(source: Source, file: str, block: Block, faults: Faults) -> Iterator[GoodRow]:
+def rows(table: Table, file: str, block: Block, faults: Faults) -> Iterator[GoodRow]:
     """Yield the rows without a fault of a block's lines (the header must be cut off); faults go to `faults`."""
-    normalizer = Normalizer(source)
-    key = [source.position(name) for name in source.key]
+    normalizer = Normalizer(table)
+    key = [table.position(name) for name in table.key]
     lines = block.data.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -50,12 +50,12 @@ def rows(source: Source, file: str, block: Block, faults: Faults) -> Iterator[Go
         if not line:
             continue
         before = faults.count
-        values = _values(source, file, number, line, faults)
+        values = _values(table, file, number, line, faults)
         if faults.count == before:
             yield GoodRow(number, tuple(values[index] for index in key))
 
 
-def _values(source: Source, file: str, number: int, line: bytes, faults: Faults) -> list[Value]:
+def _values(table: Table, file: str, number: int, line: bytes, faults: Faults) -> list[Value]:
     """Return the line's values; where there is a fault it is added and what is returned is of no use."""
 
     def fault(column: str, value: str, problem: str) -> None:
@@ -64,38 +64,38 @@ def _values(source: Source, file: str, number: int, line: bytes, faults: Faults)
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
-        place = line[: error.start].count(source.delimiter.encode())
-        column = source.columns[place].name if place < len(source.columns) else ""
-        field = line.split(source.delimiter.encode())[place].decode("utf-8", "backslashreplace")
+        place = line[: error.start].count(table.delimiter.encode())
+        column = table.columns[place].name if place < len(table.columns) else ""
+        field = line.split(table.delimiter.encode())[place].decode("utf-8", "backslashreplace")
         fault(column, field, "is not UTF-8")
         return []
     if found := _stray(text):
         place, value, problem = found
-        index = text[:place].count(source.delimiter)
-        named = index < len(source.columns)
+        index = text[:place].count(table.delimiter)
+        named = index < len(table.columns)
         fault(
-            source.columns[index].name if named else "", value or text.split(source.delimiter)[index], problem
+            table.columns[index].name if named else "", value or text.split(table.delimiter)[index], problem
         )
         return []
-    fields = text.split(source.delimiter)
-    if len(fields) != len(source.columns):
+    fields = text.split(table.delimiter)
+    if len(fields) != len(table.columns):
         fault(
             "",
             text,
-            f"has {len(fields)} field{'s' if len(fields) != 1 else ''} instead of {len(source.columns)}",
+            f"has {len(fields)} field{'s' if len(fields) != 1 else ''} instead of {len(table.columns)}",
         )
         return []
     values: list[Value] = []
     before = faults.count
-    for declared, field in zip(source.columns, fields, strict=True):
+    for declared, field in zip(table.columns, fields, strict=True):
         try:
             values.append(value_of(declared, field))
         except FieldError as error:
             fault(declared.name, field, str(error))
             values.append(None)
     if faults.count == before:
-        for names in source.ordered:
-            places = [source.position(name) for name in names]
+        for names in table.ordered:
+            places = [table.position(name) for name in names]
             numbers = [values[place] for place in places if values[place] is not None]
             if any(left > right for left, right in pairwise(numbers)):  # type: ignore[operator]
                 fault(

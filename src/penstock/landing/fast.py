@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.sources.declaration import Column, Source
+from penstock.sources.declaration import Column, Table
 
 Keys = list[NDArray[np.int64]]
 
@@ -24,9 +24,9 @@ _PLAIN = (string.ascii_letters + string.digits + "-_.\n").encode()
 
 
 class FastCheck:
-    """Made once a source: Arrow's options and compiled patterns are kept."""
+    """Made once a file: Arrow's options and compiled patterns are kept."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, table: Table) -> None:
         import pyarrow as pa
         import pyarrow.csv as pa_csv
 
@@ -37,18 +37,18 @@ class FastCheck:
             "date": pa.date32(),
             "string": pa.dictionary(pa.int32(), pa.string()),
         }
-        self._source = source
-        self._plain = _PLAIN + source.delimiter.encode()
-        self._patterns = {c.name: re.compile(c.pattern) for c in source.columns if c.pattern}
+        self._table = table
+        self._plain = _PLAIN + table.delimiter.encode()
+        self._patterns = {c.name: re.compile(c.pattern) for c in table.columns if c.pattern}
         self._parse = pa_csv.ParseOptions(
-            delimiter=source.delimiter, quote_char=False, double_quote=False, newlines_in_values=False
+            delimiter=table.delimiter, quote_char=False, double_quote=False, newlines_in_values=False
         )
         self._convert = pa_csv.ConvertOptions(
-            column_types={column.name: types[column.type] for column in source.columns},
+            column_types={column.name: types[column.type] for column in table.columns},
             null_values=[""],
             strings_can_be_null=False,
         )
-        self._names = [column.name for column in source.columns]
+        self._names = [column.name for column in table.columns]
 
     def keys(self, data: bytes) -> Keys | None:
         """Return the key columns of a block of normalized rows as 64-bit integers, or None if it needs the exact check."""
@@ -59,17 +59,17 @@ class FastCheck:
             return None
         read = pa_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=self._names)
         try:
-            table = pa_csv.read_csv(pa.BufferReader(data), read, self._parse, self._convert)
+            rows = pa_csv.read_csv(pa.BufferReader(data), read, self._parse, self._convert)
         except pa.ArrowInvalid:
             return None
-        if table.num_rows != data.count(b"\n"):
+        if rows.num_rows != data.count(b"\n"):
             return None
-        table = table.combine_chunks()
-        if not all(self._column_holds(column, table.column(column.name)) for column in self._source.columns):
+        rows = rows.combine_chunks()
+        if not all(self._column_holds(column, rows.column(column.name)) for column in self._table.columns):
             return None
-        if not all(_rises([table.column(name) for name in names]) for names in self._source.ordered):
+        if not all(_rises([rows.column(name) for name in names]) for names in self._table.ordered):
             return None
-        return [as_integers(table.column(name)) for name in self._source.key]
+        return [as_integers(rows.column(name)) for name in self._table.key]
 
     def _column_holds(self, column: Column, values: Any) -> bool:
         if values.null_count and not column.nullable:

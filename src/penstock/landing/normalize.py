@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from penstock.landing.reading import Block
-from penstock.sources.declaration import Source
+from penstock.sources.declaration import Table
 
 BOM = b"\xef\xbb\xbf"
 
@@ -38,10 +38,10 @@ NOTICES = {
 class Normalizer:
     """One pass over one file. `tally` counts what was altered, by the keys of NOTICES."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, table: Table) -> None:
         self.tally: Counter[str] = Counter()
-        self._delimiter = source.delimiter.encode()
-        self._nullable = [index for index, column in enumerate(source.columns) if column.nullable]
+        self._delimiter = table.delimiter.encode()
+        self._nullable = [index for index, column in enumerate(table.columns) if column.nullable]
         delimiter = re.escape(self._delimiter)
         self._quoted = re.compile(
             rb"(?:(?<=\n)|(?<="

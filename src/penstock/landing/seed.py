@@ -19,8 +19,8 @@ from penstock.lake.buckets import ensure_buckets
 from penstock.landing import tables, upload
 from penstock.landing.faults import refusal
 from penstock.landing.reading import landed_name
-from penstock.sources import get
-from penstock.sources.declaration import Source
+from penstock.sources import table as declared_table
+from penstock.sources.declaration import Table
 
 if TYPE_CHECKING:
     from penstock.landing.check import Checked
@@ -79,22 +79,22 @@ def seed(
     files that cannot be read, and a table that differs from the declaration.
     """
     started = time.perf_counter()
-    declared = get(source)
+    declared = declared_table(source)
     checked = check_all(declared, files, progress=progress)
     created = [*ensure_buckets(connections), *tables.ensure(connections, declared)]
     landed = upload_all(connections, declared, checked, progress=progress)
     environment = connections.environment
     return SeedReport(
         source=source,
-        table=f"{environment.landed_database(source)}.{declared.table}",
-        location=environment.landed_location(source),
+        table=f"{environment.landed_database(declared.source)}.{declared.name}",
+        location=environment.landed_location(declared.qualified),
         files=landed,
         created=tuple(created),
         seconds=time.perf_counter() - started,
     )
 
 
-def check_all(source: Source, files: Sequence[Path], *, progress: Progress | None = None) -> list[Checked]:
+def check_all(table: Table, files: Sequence[Path], *, progress: Progress | None = None) -> list[Checked]:
     """Return the files, each found good. Raises as `seed` does; asks nothing of AWS."""
     from penstock.landing.check import check
 
@@ -102,7 +102,7 @@ def check_all(source: Source, files: Sequence[Path], *, progress: Progress | Non
     checked = []
     for path in files:
         checked.append(
-            check(path, source, on_bytes=_counted(progress, "check", path.name, path.stat().st_size))
+            check(path, table, on_bytes=_counted(progress, "check", path.name, path.stat().st_size))
         )
     if any(file.faults.count for file in checked):
         raise refusal([file.faults for file in checked])
@@ -110,7 +110,7 @@ def check_all(source: Source, files: Sequence[Path], *, progress: Progress | Non
 
 
 def upload_all(
-    connections: Connections, source: Source, checked: Sequence[Checked], *, progress: Progress | None = None
+    connections: Connections, table: Table, checked: Sequence[Checked], *, progress: Progress | None = None
 ) -> tuple[LandedFile, ...]:
     """Upload those checked files whose content does not lie in the lake yet.
 
@@ -124,12 +124,12 @@ def upload_all(
     landed = []
     for file in checked:
         content = upload.Content(file.size, file.sha256, {upload.ROWS_KEY: str(file.rows)})
-        key = _key(connections, source, file.name)
+        key = _key(table, file.name)
         counted = _counted(progress, "upload", file.name, file.size)
         try:
             there = upload.lies_there(s3, bucket, key, content)
             if not there:
-                upload.upload(s3, bucket, key, content, normalized(file.path, source), on_bytes=counted)
+                upload.upload(s3, bucket, key, content, normalized(file.path, table), on_bytes=counted)
         except (BotoCoreError, ClientError) as error:
             raise LandingError(
                 f"{file.name} was not landed in s3://{bucket}: {error}",
@@ -141,8 +141,7 @@ def upload_all(
 
 def landed_files(connections: Connections, source: str = "forecast") -> list[str]:
     """Return the names of the files that lie in a source's location, sorted."""
-    declared = get(source)
-    prefix = _key(connections, declared, "")
+    prefix = declared_table(source).prefix
     pages = connections.client("s3").get_paginator("list_objects_v2")
     found: Iterable[Any] = pages.paginate(Bucket=connections.environment.lake_bucket, Prefix=prefix)
     keys = [item["Key"] for page in found for item in page.get("Contents", [])]
@@ -154,20 +153,18 @@ def remove(connections: Connections, source: str, name: str) -> None:
 
     Raises: LandingError if no file of that name has landed.
     """
-    declared = get(source)
+    table = declared_table(source)
     landed = landed_files(connections, source)
     if name not in landed:
         raise LandingError(
             f"No file {name!r} has landed for source {source}.",
             hint=f"Landed are: {', '.join(landed) or 'none'}.",
         )
-    key = _key(connections, declared, name)
-    connections.client("s3").delete_object(Bucket=connections.environment.lake_bucket, Key=key)
+    connections.client("s3").delete_object(Bucket=connections.environment.lake_bucket, Key=_key(table, name))
 
 
-def _key(connections: Connections, source: Source, name: str) -> str:
-    location = connections.environment.landed_location(source.name)
-    return location.removeprefix(f"s3://{connections.environment.lake_bucket}/") + name
+def _key(table: Table, name: str) -> str:
+    return table.prefix + name
 
 
 def _refuse_names(files: Sequence[Path]) -> None:

@@ -1,28 +1,34 @@
-"""The workgroup, the landed database and the external table over a source's files, created where they are missing.
+"""The workgroup, the landed database and the external table over a landed table's files, created where they are missing.
 
-Nothing that exists is altered: a table that differs from its declaration is refused by name, for dropping or altering
-it is a decision (dropping an external table loses no data).
+A table that exists is only ever given more columns at its end (NULL in the files that lie there already): those that a file
+or the declaration has beside its own. Any other difference from the declaration is refused by name, for dropping or altering
+is a decision (dropping an external table loses no data).
+
+Athena reads the columns of Parquet by name and those of CSV by position, so that a new column of CSV must be the last one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from penstock.connections import Connections
 from penstock.errors import LandingError
 from penstock.lake.athena import Athena
-from penstock.sources.declaration import Source
+from penstock.sources.declaration import Column, Table
 
-SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+CSV_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 
-def ensure(connections: Connections, source: Source) -> list[str]:
-    """Create what is missing of workgroup, database and table; return what was created, a line each.
+def ensure(connections: Connections, table: Table, found_columns: Sequence[Column] = ()) -> list[str]:
+    """Create what is missing of workgroup, database, table and columns; return what was created, a line each.
 
-    Raises: LandingError if the table is there and differs from the declaration.
+    found_columns: what the files have beside the declared columns, in their order.
+    Raises: LandingError if the table is there and differs from the declaration, or a found column from the table's.
     """
     environment = connections.environment
-    database = environment.landed_database(source.name)
+    database = environment.landed_database(table.source)
     athena, glue = Athena(connections), connections.client("glue")
     created = []
     if ensure_workgroup(connections, athena.client):
@@ -30,12 +36,17 @@ def ensure(connections: Connections, source: Source) -> list[str]:
     if _read(glue.get_database, Name=database) is None:
         athena.run(f"create schema if not exists `{database}`")
         created.append(f"database {database}")
-    found = _read(glue.get_table, DatabaseName=database, Name=source.table)
+    location = environment.landed_location(table.qualified)
+    found = _read(glue.get_table, DatabaseName=database, Name=table.name)
+    due = [*table.columns, *found_columns]
     if found is None:
-        athena.run(create_table(source, database, environment.landed_location(source.name)))
-        created.append(f"table {database}.{source.table}")
-    else:
-        _refuse_difference(found["Table"], source, database, environment.landed_location(source.name))
+        athena.run(create_table(table, database, location, found_columns))
+        created.append(f"table {database}.{table.name}")
+        return created
+    added = _columns_to_add(found["Table"], table, database, location, due)
+    if added:
+        athena.run(add_columns(table, database, added))
+        created += [f"column {column.name} of {database}.{table.name} ({column.type})" for column in added]
     return created
 
 
@@ -71,38 +82,91 @@ def ensure_workgroup(connections: Connections, athena: Any) -> bool:
     return True
 
 
-def create_table(source: Source, database: str, location: str) -> str:
-    """Return the DDL of a source's external table."""
-    columns = ",\n".join(f"  `{column.name}` {column.type.upper()}" for column in source.columns)
+def create_table(table: Table, database: str, location: str, found_columns: Sequence[Column] = ()) -> str:
+    """Return the DDL of a landed table's external table."""
+    csv = f"ROW FORMAT DELIMITED FIELDS TERMINATED BY '{table.delimiter}' LINES TERMINATED BY '\\n'\nSTORED AS TEXTFILE\n"
+    partitions = f"PARTITIONED BY (\n{_ddl(table.partitions)}\n)\n" if table.partitions else ""
     return (
-        f"CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{source.table}` (\n{columns}\n)\n"
-        f"ROW FORMAT DELIMITED FIELDS TERMINATED BY '{source.delimiter}' LINES TERMINATED BY '\\n'\n"
-        "STORED AS TEXTFILE\n"
-        f"LOCATION '{location}'\n"
-        "TBLPROPERTIES ('skip.header.line.count'='1')"
-    )
+        f"CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{table.name}` (\n"
+        f"{_ddl([*table.columns, *found_columns])}\n)\n"
+        f"{partitions}"
+        f"{csv if table.format == 'csv' else 'STORED AS PARQUET' + chr(10)}"
+        f"LOCATION '{location}'"
+    ) + ("\nTBLPROPERTIES ('skip.header.line.count'='1')" if table.format == "csv" else "")
 
 
-def _refuse_difference(table: dict[str, Any], source: Source, database: str, location: str) -> None:
-    storage = table.get("StorageDescriptor", {})
+def add_columns(table: Table, database: str, columns: Sequence[Column]) -> str:
+    """Return the statement that gives the external table more columns."""
+    return f"ALTER TABLE `{database}`.`{table.name}` ADD COLUMNS (\n{_ddl(columns)}\n)"
+
+
+def _ddl(columns: Sequence[Column]) -> str:
+    return ",\n".join(f"  `{column.name}` {column.type.upper()}" for column in columns)
+
+
+def _columns_to_add(
+    found: dict[str, Any], table: Table, database: str, location: str, due: Sequence[Column]
+) -> list[Column]:
+    """Return the columns that the table lacks and can be given."""
+    storage = found.get("StorageDescriptor", {})
     serde = storage.get("SerdeInfo", {})
-    columns = [(column["Name"], column["Type"].lower()) for column in storage.get("Columns", [])]
+    have = [(column["Name"], column["Type"].lower()) for column in storage.get("Columns", [])]
     comparisons: list[tuple[str, object, object]] = [
-        ("columns", columns, [(column.name, column.type) for column in source.columns]),
         ("location", str(storage.get("Location", "")).rstrip("/"), location.rstrip("/")),
-        ("SerDe", serde.get("SerializationLibrary"), SERDE),
-        ("field.delim", serde.get("Parameters", {}).get("field.delim"), source.delimiter),
-        ("skip.header.line.count", table.get("Parameters", {}).get("skip.header.line.count"), "1"),
+        ("SerDe", serde.get("SerializationLibrary"), CSV_SERDE if table.format == "csv" else PARQUET_SERDE),
+        (
+            "partition keys",
+            [(column["Name"], column["Type"].lower()) for column in found.get("PartitionKeys", [])],
+            [(column.name, column.type) for column in table.partitions],
+        ),
     ]
+    if table.format == "csv":
+        comparisons += [
+            ("field.delim", serde.get("Parameters", {}).get("field.delim"), table.delimiter),
+            (
+                "skip.header.line.count",
+                found.get("Parameters", {}).get("skip.header.line.count"),
+                "1",
+            ),
+        ]
+    added = _missing(table, have, due)
+    if added is None:
+        comparisons.insert(0, ("columns", have, [(column.name, column.type) for column in due]))
     differing = [
-        f"  {name}: {_shown(is_)} instead of {_shown(due)}" for name, is_, due in comparisons if is_ != due
+        f"  {name}: {_shown(is_)} instead of {_shown(is_due)}"
+        for name, is_, is_due in comparisons
+        if is_ != is_due
     ]
     if differing:
         raise LandingError(
-            f"Table {database}.{source.table} is not as source {source.name} declares it:\n"
+            f"Table {database}.{table.name} is not as source {table.source} declares it:\n"
             + "\n".join(differing),
-            hint=f'Drop it (`invoke query "drop table {database}.{source.table}"`; the files stay) and seed again.',
+            hint=f'Drop it (`invoke query "drop table {database}.{table.name}"`; the files stay) and seed again.',
         )
+    dates = [column.name for column in added or () if column.type == "date"]
+    if dates:
+        raise LandingError(
+            f"Athena adds no column of type date to a table that is there: {', '.join(dates)} of {database}.{table.name}.",
+            hint=f'Declare it in sources/{table.source}.yml, drop the table (`invoke query "drop table'
+            f' {database}.{table.name}"`; the files stay) and seed again.',
+        )
+    return added or []
+
+
+def _missing(table: Table, have: Sequence[tuple[str, str]], due: Sequence[Column]) -> list[Column] | None:
+    """Return the columns to add so that the table can read the files; None when adding cannot do it."""
+    if table.format == "csv":
+        shared = min(len(have), len(due))
+        same = [(column.name, column.type) for column in due[:shared]] == list(have[:shared])
+        added = list(due[shared:]) if same else None
+    else:
+        types = dict(have)
+        added = [column for column in due if column.name not in types]
+        if any(types.get(column.name, column.type) != column.type for column in due):
+            added = None
+    if added is None or not all(column.nullable for column in added):
+        return None
+    return added
 
 
 def _shown(value: object) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.sources.forecast import FORECAST
+from penstock import sources
 from penstock.synthetic.draws import Ints, drawn
 
 RESTAURANTS = 2_750
@@ -43,7 +43,7 @@ def write(path: Path, rows: int = ROWS, seed: int = DEFAULT_SEED) -> None:
     if rows < 1 or restaurants > 190_000_000:
         raise ValueError(f"rows must be 1 or more and restaurant ids must fit an int; got {rows}")
     with path.open("wb") as file:
-        file.write(FORECAST.header.encode() + b"\n")
+        file.write(sources.table("forecast").header.encode() + b"\n")
         left = rows
         for first in range(0, restaurants, _CHUNK_RESTAURANTS):
             count = min(_CHUNK_RESTAURANTS, restaurants - first)
@@ -121,6 +121,6 @@ def _write_chunk(file: Any, restaurants: Ints, seed: int, most_rows: int) -> Non
             chosen([states[value] for value in state.tolist()], place),
             *(texts.take(pa.array(cents)) for cents in (low, middle, high)),
         ],
-        names=[column.name for column in FORECAST.columns],
+        names=[column.name for column in sources.table("forecast").columns],
     )
     pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=False, quoting_style="none"))

@@ -23,8 +23,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from penstock import sources
 from penstock.connections import Connections
-from penstock.environments import LANDED_DATABASES
 from penstock.errors import BuildError, SettingsError
 from penstock.settings import PROJECT_ROOT
 
@@ -160,7 +160,7 @@ def _environ(connections: Connections, side: Side) -> dict[str, str]:
         "PENSTOCK_RESULTS_BUCKET": environment.results_bucket,
         **{
             f"PENSTOCK_{source.upper()}_DATABASE": environment.landed_database(source)
-            for source in LANDED_DATABASES
+            for source in sources.declared()
         },
     }
     # a profile that is not there stops boto3, even where it is given keys

@@ -26,8 +26,10 @@ from penstock.landing.faults import Fault, Faults, refusal
 from penstock.landing.normalize import Normalizer
 from penstock.landing.reading import Block
 from penstock.landing.seed import check_all, seed
-from penstock.sources.forecast import FORECAST
+from penstock.sources import table as declared_table
 from penstock.synthetic import forecast as synthetic
+
+FORECAST = declared_table("forecast")
 
 HEADER = FORECAST.header
 KEY = "restaurant_id, inventory_item_id, business_date"
@@ -582,7 +584,9 @@ MEMORY_PROBE = """
 import resource, sys
 from pathlib import Path
 from penstock.landing.check import check
-from penstock.sources.forecast import FORECAST
+from penstock.sources import table
+
+FORECAST = table("forecast")
 small, large = Path(sys.argv[1]), Path(sys.argv[2])
 check(small, FORECAST, rows_in_memory=200_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

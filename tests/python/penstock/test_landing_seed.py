@@ -14,8 +14,10 @@ from penstock.connections import Connections
 from penstock.environments import environment
 from penstock.lake.athena import Athena
 from penstock.landing.seed import landed_files, remove, seed
-from penstock.sources.forecast import FORECAST
+from penstock.sources import table as declared_table
 from penstock.synthetic import forecast as synthetic
+
+FORECAST = declared_table("forecast")
 
 pytestmark = pytest.mark.stack
 

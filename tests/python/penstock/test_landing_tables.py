@@ -13,7 +13,9 @@ from penstock.connections import Connections
 from penstock.environments import environment
 from penstock.errors import LandingError
 from penstock.landing import tables
-from penstock.sources.forecast import FORECAST
+from penstock.sources import table as declared_table
+
+FORECAST = declared_table("forecast")
 
 DDL = """\
 CREATE EXTERNAL TABLE IF NOT EXISTS `forecast_data_local`.`forecast` (
@@ -47,7 +49,7 @@ AS_DECLARED: dict[str, Any] = {
             {"Name": "y_95", "Type": "double"},
         ],
         "Location": "s3://penstock-lake-local/forecast_data",
-        "SerdeInfo": {"SerializationLibrary": tables.SERDE, "Parameters": {"field.delim": ","}},
+        "SerdeInfo": {"SerializationLibrary": tables.CSV_SERDE, "Parameters": {"field.delim": ","}},
     },
     "Parameters": {"skip.header.line.count": "1", "EXTERNAL": "TRUE"},
 }

@@ -23,8 +23,10 @@ from penstock.errors import LandingError
 from penstock.lake.buckets import ensure_buckets
 from penstock.landing import upload
 from penstock.landing.seed import check_all, landed_files, remove, upload_all
-from penstock.sources.forecast import FORECAST
+from penstock.sources import table as declared_table
 from penstock.synthetic import forecast as synthetic
+
+FORECAST = declared_table("forecast")
 
 pytestmark = pytest.mark.stack
 

@@ -49,7 +49,7 @@ def test_require_built_with_everything_there_says_nothing(monkeypatch: pytest.Mo
         ),
         (
             {GLUE_TABLE: "EntityNotFoundException"},
-            "Nothing has landed yet: there is no forecast_data_local.forecast.",
+            "Nothing has landed yet: there is no forecast_data_local.forecast and no pricing_intelligence_local.sales.",
             "invoke seed",
         ),
         (

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from penstock.landing.check import check
-from penstock.sources.forecast import FORECAST
+from penstock.sources import table as declared_table
 from penstock.synthetic import forecast
+
+FORECAST = declared_table("forecast")
 
 # of the bytes themselves: another machine, numpy or Arrow must not change them
 SHA256_OF_1000_ROWS = "7d29f58c6ffe95af223be1b781de87184c94ac0b2e2f04aecfc68c97caf6547c"
