@@ -433,13 +433,13 @@ def check(_: Context) -> None:
     quality.check()
 
 
-@task(help={"arguments": "Passed on to pytest, quoted as for a shell."})
+@task(help={"arguments": "Passed on to pytest, quoted as for a shell; `-n 0`: in one process."})
 @told
 def test(_: Context, arguments: str = "") -> None:  # noqa: PT028
-    """Run every test that needs no outside service: pytest, and dbt's own tests on an embedded stack of its own."""
+    """Run every test that needs no outside service: pytest, on all cores, each worker with an embedded stack of its own."""
     from penstock.commands import quality
 
-    code = quality.test(arguments)
+    code = quality.test(arguments, _settings("").test_workers)
     if code:
         raise Exit(code=code)
 

@@ -25,6 +25,13 @@ class Settings(Variables, prefix="PENSTOCK_"):
         description="Where the local stack keeps data, logs, ports and its password.",
     )
     debug: bool = Field(False, description="Show stack traces.")
+    test_workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes that `invoke test` runs tests in, each with a local stack of its own (about 1.5 GB);"
+        " 0: one a core, 4 at most.",
+    )
     branch: str = Field(
         "",
         description="Database branch to work on instead of the target's own, e.g. `preview/pr-12`; `git`: what the"

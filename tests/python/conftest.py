@@ -1,4 +1,4 @@
-"""The local stack for every test that needs it: started once a session, on first use, and stopped at the end.
+"""The local stack for every test that needs it: started once a worker, on first use, and stopped at the end.
 
 Its folder has a space in its name, because a user's may. Tests share the stack, so each uses keys, databases and tables of
 its own.
@@ -23,6 +23,21 @@ from penstock.local.stack import LocalStack
 settings.register_profile("repeatable", derandomize=True, database=None)
 settings.register_profile("explore", print_blob=True)
 settings.load_profile("explore" if os.environ.get("PENSTOCK_EXPLORE") else "repeatable")
+
+# Files that take half a minute or more, longest first: begun before all others, so that workers end at about the same time.
+LONGEST = (
+    "penstock/sync/test_sync_matrix.py",
+    "athena_local/strength/test_strength_memory.py",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with the longest files; in one process the order stays."""
+    if not hasattr(config, "workerinput"):
+        return
+    here = Path(__file__).parent
+    rank = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 
 from athena_local.catalog import Catalog
@@ -26,22 +27,31 @@ from athena_local.objects import ObjectStore
 
 REGION = "us-east-2"
 BUCKET = "athena-local-tests"
-START_TIMEOUT_SECONDS = 30
+START_TIMEOUT_SECONDS = 60  # 2 s on an idle machine
+START_ATTEMPTS = 3
 
 
 def free_port() -> int:
+    """Return a port that nobody has now; somebody may take it before it is used."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    connections = psutil.Process(process.pid).net_connections(kind="tcp")
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
+
+
+def answers(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
+    """Wait for ministack; False when somebody else took its port between the choice and the use."""
+    url = f"http://127.0.0.1:{port}/_localstack/health"
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            pytest.fail(f"{process.args} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
+            return False
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
-            return
+            return process.poll() is None and listens(process, port)
         time.sleep(0.05)
     pytest.fail(f"no answer from {url} in {START_TIMEOUT_SECONDS} s:\n{log.read_text()[-2000:]}")
 
@@ -68,7 +78,19 @@ def client(service: str, endpoint: str) -> Any:
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("ministack")
-    port = free_port()
+    for _ in range(START_ATTEMPTS):
+        port = free_port()
+        process = start_ministack(home, port)
+        try:
+            if answers(process, port, home / "log"):
+                yield f"http://127.0.0.1:{port}"
+                return
+        finally:
+            stop(process)
+    pytest.fail(f"ministack does not start:\n{(home / 'log').read_text()[-2000:]}")
+
+
+def start_ministack(home: Path, port: int) -> subprocess.Popen[bytes]:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "BIND_HOST": "127.0.0.1",
@@ -80,21 +102,14 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "LOG_LEVEL": "WARNING",
         "MINISTACK_REGION": REGION,
     }
-    log = home / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
+    with (home / "log").open("ab") as output:
+        return subprocess.Popen(
             [sys.executable, "-m", "ministack"],
             env=environment,
             cwd=home,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    try:
-        endpoint = f"http://127.0.0.1:{port}"
-        wait_for(f"{endpoint}/_localstack/health", process, log)
-        yield endpoint
-    finally:
-        stop(process)
 
 
 @pytest.fixture(scope="session")
@@ -247,13 +262,11 @@ def server(s3_endpoint: str, s3: Any, tmp_path_factory: pytest.TempPathFactory) 
 
     from athena_local.protocol.app import create_app
 
-    config = Config(
-        data_dir=tmp_path_factory.mktemp("athena_local"), s3_endpoint=s3_endpoint, port=free_port()
-    )
-    uvicorn_server = uvicorn.Server(
-        uvicorn.Config(create_app(config), host=config.host, port=config.port, log_level="warning")
-    )
-    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = int(listener.getsockname()[1])
+    config = Config(data_dir=tmp_path_factory.mktemp("athena_local"), s3_endpoint=s3_endpoint, port=port)
+    uvicorn_server = uvicorn.Server(uvicorn.Config(create_app(config), log_level="warning"))
+    thread = threading.Thread(target=uvicorn_server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while not uvicorn_server.started:
