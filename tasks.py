@@ -299,18 +299,90 @@ def freshness(_: Context, target: str = "") -> None:
 
 @task(
     positional=["sql"],
+    iterable=["param"],
     help={
-        "sql": "A statement, or the path of an analysis (analyses/forecast/….sql).",
-        "limit": "Rows to show at most; 0 shows all. Default 1000.",
+        "sql": "A statement, or an analysis by its name below analyses/ (sales/brand_performance) or its path.",
+        "param": "name=value for an analysis that has parameters; may be given several times.",
+        "limit": "Rows to show at most; 0 shows all. Default 1000, with --csv and --json all.",
+        "csv": "Print CSV: a header, NULL as an empty field.",
+        "json": "Print JSON, for a program; decimals as text.",
         "target": TARGET,
     },
 )
 @told
-def query(_: Context, sql: str, limit: str = "1000", target: str = "") -> None:
-    """Run a statement or an analysis on Athena; print its rows, bytes scanned and cost."""
-    from penstock.commands import data
+def query_run(
+    _: Context,
+    sql: str = "",
+    param: list[str] | None = None,
+    limit: str = "",
+    csv: bool = False,
+    json: bool = False,
+    target: str = "",
+) -> None:
+    """Run a statement or an analysis on Athena; print its rows, bytes scanned and cost.
 
-    data.query(_connect(target), sql, limit=_number("--limit", limit))
+    invoke query "select count(*) from fct_forecast"
+    invoke query sales/brand_performance --target dev
+    invoke query sales/similarity_candidates --param tenant_id=tenant_001 --param k=5 --json
+    Without an argument it names the analyses there are; each says at its top what it asks and how to read it (docs/queries.md).
+    """
+    from penstock.commands import query as asking
+
+    rows = _number("--limit", limit) if limit else None
+    asking.query(_connect(target), sql, limit=rows, parameters=param or [], as_csv=csv, as_json=json)
+
+
+@task(
+    positional=["domain"],
+    iterable=["param"],
+    help={
+        "domain": "Folder of analyses/: sales or forecast.",
+        "param": "name=value for the analyses that have such a parameter; may be given several times.",
+        "json": "Print JSON, for a program.",
+        "target": TARGET,
+    },
+)
+@told
+def query_library(
+    _: Context, domain: str, param: list[str] | None = None, json: bool = False, target: str = ""
+) -> None:
+    """Run every analysis of a domain; print the rows, seconds, bytes scanned and dollars of each.
+
+    One that fails is named, the others still run, and it exits with 1.
+    """
+    from penstock.commands import query as asking
+
+    asking.library(_connect(target), domain, parameters=param or [], as_json=json)
+
+
+@task(
+    help={
+        "gb": "Size of the lake to estimate for, in GB. Default 100.",
+        "queries": "Queries a month to estimate for. Default 1000.",
+        "days": "Days of Athena's history to look at, 45 at most. Default 30.",
+        "estimate": "Only estimate; look at nothing.",
+        "json": "Print JSON, for a program.",
+        "target": TARGET,
+    }
+)
+@told
+def cost(
+    _: Context,
+    gb: str = "",
+    queries: str = "",
+    days: str = "",
+    estimate: bool = False,
+    json: bool = False,
+    target: str = "",
+) -> None:
+    """Show what the lake costs a month: estimated from size and queries, and as it was really queried and is stored.
+
+    Unit prices, with their source and date, stand in prices.yml.
+    """
+    from penstock.commands import cost as costs
+
+    connections = None if estimate else _connect(target)
+    costs.cost(connections, gb=gb, queries=queries, days=days, as_json=json)
 
 
 @task(
@@ -335,6 +407,32 @@ def demo(_: Context, rows: str = "") -> None:
     from penstock.commands import demo as demonstration
 
     demonstration.run(_settings("local"), rows=_number("--rows", rows))
+
+
+# synthetic data
+
+
+@task(
+    help={
+        "num-records": "Sales to generate: 1,000 to 10,000,000.",
+        "output-dir": "Folder to write to; output/sales by default, where seed looks.",
+        "seed": "Another number, another history; the same number, the same bytes.",
+        "format": "parquet or jsonl.",
+    }
+)
+@told
+def generate_sales(
+    _: Context, num_records: str = "100000", output_dir: str = "", seed: str = "", format: str = "parquet"
+) -> None:
+    """Write a synthetic sales history: two years, seven tenants, embeddings of 1,024 numbers."""
+    from penstock.commands import generate
+
+    generate.sales(
+        records=_number("--num-records", num_records),
+        folder=output_dir,
+        seed=_number("--seed", seed) if seed else None,
+        form=format,
+    )
 
 
 # database branches
@@ -512,8 +610,9 @@ def _collection(name: str, default: Any = None, **others: Any) -> Collection:
 
 namespace = Collection(
     *(up, down, status, env, reset),
-    *(seed, build, freshness, query, docs, demo),
+    *(seed, build, freshness, cost, docs, demo),
     *(check, test, reference),
+    _collection("generate", sales=generate_sales),
     _collection(
         "branch",
         create=branch_create,
@@ -524,6 +623,7 @@ namespace = Collection(
         prune=branch_prune,
     ),
     _collection("sync", sync_run, status=sync_status, history=sync_history, notify_test=sync_notify_test),
+    _collection("query", query_run, library=query_library),
     _collection("bench", bench_run, sync=bench_sync),
 )
 
