@@ -11,6 +11,7 @@
     │   ├── DeclarationError     a source's declaration (sources/*.yml) cannot be used; file and line are named
     │   └── BadInputError        the file breaks its source's declaration; nothing was uploaded
     ├── LakeError                Athena or Glue refused a statement; carries its code
+    │   └── LakeConflictError    the table was changed by somebody else meanwhile; nothing was done
     ├── BuildError               dbt ended with failures
     ├── NotifyError              a channel did not take a message; a warning where a sync sends it
     └── SyncError                lake to Postgres
@@ -96,6 +97,9 @@ class LakeError(PenstockError):
     def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class LakeConflictError(LakeError): ...
 
 
 class BuildError(PenstockError): ...
