@@ -1,7 +1,7 @@
-"""The two buckets of an environment, as they must be: versioned, closed to the public, encrypted by default.
+"""The two buckets of an environment, as they must be: versioned, closed to the public, encrypted, with a lifecycle.
 
 Works the same on AWS and locally. Only what differs is changed, so it may run at any time; it never weakens what it finds
-(a bucket encrypted with a KMS key keeps it), and never touches an object.
+(a bucket encrypted with a KMS key keeps it, a lifecycle rule that is there stays as it is), and never touches an object.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from penstock.connections import Connections
 from penstock.errors import PenstockError
+from penstock.lake import lifecycle
+from penstock.sources import declared
 
 PUBLIC_ACCESS_BLOCK = {
     "BlockPublicAcls": True,
@@ -23,6 +25,7 @@ ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": 
 ABSENT = {
     "404",
     "NoSuchBucket",
+    "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
     "ServerSideEncryptionConfigurationNotFoundError",
 }
@@ -34,10 +37,13 @@ def ensure_buckets(connections: Connections) -> list[str]:
     Raises: PenstockError if a bucket's name is taken by another account or a call is refused.
     """
     s3 = connections.client("s3")
+    environment = connections.environment
+    landed = {table.qualified: table.prefix for source in declared().values() for table in source.tables}
     changes = []
-    for bucket in (connections.environment.lake_bucket, connections.environment.results_bucket):
+    for bucket, archived in ((environment.lake_bucket, landed), (environment.results_bucket, {})):
         try:
             changes += _ensure_bucket(s3, bucket, connections.region)
+            changes += _ensure_lifecycle(s3, bucket, lifecycle.rules(archived))
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             raise PenstockError(
@@ -67,6 +73,18 @@ def _ensure_bucket(s3: Any, bucket: str, region: str) -> list[str]:
         s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=ENCRYPTION)
         changes.append(f"{bucket}: default encryption SSE-S3")
     return changes
+
+
+def _ensure_lifecycle(s3: Any, bucket: str, wanted: list[lifecycle.Rule]) -> list[str]:
+    """Add the rules whose ID is not there; S3 takes and gives a bucket's rules only all at once."""
+    found = (_read(s3.get_bucket_lifecycle_configuration, Bucket=bucket) or {}).get("Rules", [])
+    added = lifecycle.missing(found, wanted)
+    if not added:
+        return []
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=bucket, LifecycleConfiguration={"Rules": lifecycle.merged(found, added)}
+    )
+    return [f"{bucket}: lifecycle rule {rule['ID']} added" for rule in added]
 
 
 def _read(call: Any, **arguments: str) -> dict[str, Any] | None:
