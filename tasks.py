@@ -324,7 +324,7 @@ def query_run(
     invoke query "select count(*) from fct_forecast"
     invoke query sales/brand_performance --target dev
     invoke query sales/similarity_candidates --param tenant_id=tenant_001 --param k=5 --json
-    Without an argument it names the analyses there are; each says at its top what it asks and how to read it (docs/queries.md).
+    Without an argument it names the analyses there are; each begins with what it asks and how to read it.
     """
     from penstock.commands import query as asking
 

@@ -1,4 +1,4 @@
-"""How Penstock speaks to a person: tables, progress bars, errors, bytes and dollars. The only module that prints.
+"""How Penstock speaks to a person: tables, progress bars, errors and bytes. The only module that prints.
 
 Everything goes through one rich console on stderr for progress and notes, and one on stdout for results, so that
 `invoke query … > file` and `eval "$(invoke env)"` get results and nothing else. What the output's encoding has no
@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from penstock.errors import PenstockError
-
-ATHENA_DOLLARS_PER_TB = 5.0
-ATHENA_MINIMUM_BYTES = 10_000_000  # Athena bills each query that scans for at least 10 MB
 
 # Columns when the output is a file or a pipe, where nothing tells a width; no table of ours is wider.
 PIPE_WIDTH = 160
@@ -115,12 +112,6 @@ def size(count: float) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.2f} TB"
-
-
-def dollars(bytes_scanned: int) -> str:
-    """Return what Athena would charge for one query that scanned so many bytes."""
-    billed = max(bytes_scanned, ATHENA_MINIMUM_BYTES) if bytes_scanned else 0
-    return f"${billed / 1e12 * ATHENA_DOLLARS_PER_TB:.6f}"
 
 
 class Bar:

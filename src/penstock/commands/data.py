@@ -1,4 +1,4 @@
-"""invoke seed, build, freshness, query: the main job for a person, but for its last step (`commands.sync`)."""
+"""invoke seed, build, freshness: the main job for a person, but for its last step (`commands.sync`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from penstock import console
 from penstock.connections import Connections, connect
-from penstock.errors import BuildError, LakeError, LandingError
+from penstock.errors import BuildError, LandingError
 from penstock.settings import Settings
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def show_side(side: SideReport, title: str) -> None:
     console.note(f"{told}, scanning {console.size(scanned)}; {side.seconds:.1f} s in all")
 
 
-# freshness, query
+# freshness
 
 
 def freshness(connections: Connections) -> None:
@@ -211,37 +211,3 @@ def freshness(connections: Connections) -> None:
     if report.stale:
         names = ", ".join(found.source for found in report.stale)
         raise BuildError(f"Stale: {names}.", hint="Land the missing files: invoke seed --file …")
-
-
-def query(connections: Connections, question: str, *, limit: int) -> None:
-    """Print the rows of a statement or an analysis, the bytes it scanned and what Athena would charge for it."""
-    if limit < 0:
-        raise LakeError(f"--limit {limit} is less than nothing.", hint="--limit 0 shows all rows.")
-    from penstock.lake.query import query as ask
-
-    answer = ask(connections, question, limit=limit)
-    result = answer.result
-    figures = [
-        index
-        for index, kind in enumerate(result.types)
-        if kind in NUMERIC_TYPES or kind.startswith("decimal")
-    ]
-    columns, rows = result.columns, result.rows
-    if len(columns) > 1 and all(
-        len(row) == 1 for row in rows
-    ):  # DESCRIBE: one cell a row, tabs between its parts
-        rows = [tuple((row[0] or "").split("\t")) for row in rows]
-    told = f"{'the first ' if result.more else ''}{len(result.rows):,} rows"
-    if result.update_count and not result.rows:
-        told = f"{result.update_count:,} rows written"
-    elif columns:
-        console.show_table(answer.analysis, columns, rows, right=figures)
-    if result.more:
-        console.note("There are more: --limit N shows N of them, --limit 0 all.")
-    console.note(
-        f"{told}, {result.seconds:.2f} s, {console.size(result.bytes_scanned)} scanned, "
-        f"{console.dollars(result.bytes_scanned)} on Athena"
-    )
-
-
-NUMERIC_TYPES = frozenset({"tinyint", "smallint", "integer", "bigint", "float", "real", "double", "decimal"})

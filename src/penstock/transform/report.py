@@ -106,7 +106,7 @@ def bytes_scanned(connections: Connections, run: DbtRun, *, client: Any = None) 
     athena = client if client is not None else connections.client("athena")
     since = datetime.now(UTC) - timedelta(seconds=run.seconds) - HISTORY_SLACK
     totals: dict[str, int] = defaultdict(int)
-    for execution in _history(athena, connections.environment.workgroup, since):
+    for execution in history(athena, connections.environment.workgroup, since):
         header = _HEADER.match(execution.get("Query", ""))
         if header is None:
             continue
@@ -116,8 +116,8 @@ def bytes_scanned(connections: Connections, run: DbtRun, *, client: Any = None) 
     return dict(totals)
 
 
-def _history(athena: Any, workgroup: str, since: datetime) -> Iterator[dict[str, Any]]:
-    """Yield executions, newest first, until one was submitted before `since`."""
+def history(athena: Any, workgroup: str, since: datetime) -> Iterator[dict[str, Any]]:
+    """Yield a workgroup's executions as Athena describes them, newest first, until one was submitted before `since`."""
     token: str | None = None
     while True:
         page = athena.list_query_executions(

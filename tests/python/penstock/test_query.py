@@ -1,25 +1,66 @@
-"""What `invoke query` takes for SQL and what for the path of an analysis."""
+"""What `invoke query` takes for SQL and what for an analysis, its parameters, and how it writes an answer for a program."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from penstock.commands import query as command
 from penstock.errors import LakeError
-from penstock.lake.query import find_analysis
+from penstock.lake import query as asking
+from penstock.lake.athena import QueryResult
+from penstock.lake.library import first_comment, run_library
+from penstock.lake.query import (
+    analyses,
+    check_parameters,
+    domains,
+    find_analysis,
+    name_of,
+    query,
+    unpruned_twin,
+)
+
+DAYS = Path("analyses/forecast/days.sql")
+PRUNING = Path("analyses/sales/pruning.sql")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "analyses" / "forecast").mkdir(parents=True)
-    (tmp_path / "analyses" / "forecast" / "days.sql").write_text("select 1")
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "fct.sql").write_text("select 1")
+    files = {
+        "analyses/forecast/days.sql": "-- How many days?\nselect 1",
+        "analyses/forecast/shared.sql": "select {{ var('top', 20) }}",
+        "analyses/sales/brand_performance.sql": "-- Which brands?\nselect 1",
+        "analyses/sales/pruning.sql": 'select {{ var( "month", 6) }}',
+        "analyses/sales/shared.sql": "select 1",
+        "analyses/sales/unpruned/pruning.sql": "select {{ var('month', 6) }}",
+        "models/fct.sql": "select 1",
+    }
+    for name, sql in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(sql)
     return tmp_path
 
 
-@pytest.mark.parametrize("sql", ["select 1", "select 'a.sql' as x", "select 1\n-- from x.sql", "show tables"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *(
+            "select 1",
+            "select 'a.sql' as x",
+            "select 1\n-- from x.sql",
+            "show tables",
+            "select 1/2",
+            "values(1)",
+        ),
+        *("select-1", "select'days'", "select\n1"),
+    ],
+)
 def test_find_analysis_sql_is_sql(project: Path, sql: str) -> None:
     assert find_analysis(sql, project) is None
 
@@ -27,21 +68,185 @@ def test_find_analysis_sql_is_sql(project: Path, sql: str) -> None:
 def test_find_analysis_path_is_taken_from_the_project_and_from_here(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = Path("analyses/forecast/days.sql")
-    assert find_analysis("analyses/forecast/days.sql", project) == expected
+    for said in ("analyses/forecast/days.sql", "analyses/forecast/days"):
+        assert find_analysis(said, project) == DAYS
     monkeypatch.chdir(project / "analyses" / "forecast")
-    assert find_analysis("days.sql", project) == expected
-    assert find_analysis(str(project / expected), project) == expected
+    assert find_analysis("days.sql", project) == DAYS
+    assert find_analysis(str(project / DAYS), project) == DAYS
 
 
-@pytest.mark.parametrize("path", ["analyses/forecast/nights.sql", "models/fct.sql", "../outside.sql"])
-def test_find_analysis_other_path_is_refused_naming_those_there_are(project: Path, path: str) -> None:
+@pytest.mark.parametrize(
+    "said", ["forecast/days", "forecast/days.sql", "days", " forecast/days\n", "./forecast/days"]
+)
+def test_find_analysis_name_below_analyses_will_do(project: Path, said: str) -> None:
+    assert find_analysis(said, project) == DAYS
+
+
+@pytest.mark.parametrize(
+    ("said", "near"),
+    [
+        ("forecast/day", "forecast/days"),
+        ("sales/brand_perfomance", "sales/brand_performance"),
+        ("analyses/sales/brand_performnce.sql", "sales/brand_performance"),
+        ("brand_preformance", "sales/brand_performance"),
+        ("sale/brands_performance", "sales/brand_performance"),
+    ],
+)
+def test_find_analysis_near_miss_suggests_the_nearest(project: Path, said: str, near: str) -> None:
     with pytest.raises(LakeError) as caught:
-        find_analysis(path, project)
-    assert caught.value.message == f"{path} is no analysis of this project."
-    assert caught.value.hint == "There are: analyses/forecast/days.sql."
+        find_analysis(said, project)
+    assert caught.value.message == f"{said} is no analysis of this project."
+    assert caught.value.hint.startswith(f"Did you mean {near}? There are: forecast/days, ")
 
 
-def test_find_analysis_nothing_is_refused(project: Path) -> None:
-    with pytest.raises(LakeError, match="nothing to ask"):
+@pytest.mark.parametrize("said", ["models/fct.sql", "../outside.sql", "zzz", "models/fct", "sales", "sales/"])
+def test_find_analysis_what_is_none_is_refused_naming_those_there_are(project: Path, said: str) -> None:
+    with pytest.raises(LakeError, match="is no analysis of this project") as caught:
+        find_analysis(said, project)
+    assert caught.value.hint.endswith(
+        "There are: forecast/days, forecast/shared, sales/brand_performance, sales/pruning, sales/shared."
+    )
+
+
+def test_find_analysis_name_that_two_have_is_not_guessed(project: Path) -> None:
+    with pytest.raises(LakeError, match="shared is the name of 2 analyses") as caught:
+        find_analysis("shared", project)
+    assert caught.value.hint == "Say which: forecast/shared, sales/shared."
+
+
+def test_find_analysis_nothing_is_refused_naming_those_there_are(project: Path) -> None:
+    with pytest.raises(LakeError, match="nothing to ask") as caught:
         find_analysis(" \n", project)
+    assert "sales/brand_performance" in caught.value.hint
+
+
+def test_analyses_are_listed_by_domain_without_unpruned_twins(project: Path) -> None:
+    assert domains(project) == ["forecast", "sales"]
+    assert [name_of(path) for path in analyses(project, "sales")] == [
+        *("sales/brand_performance", "sales/pruning", "sales/shared")
+    ]
+    assert unpruned_twin(PRUNING, project) == Path("analyses/sales/unpruned/pruning.sql")
+    assert unpruned_twin(DAYS, project) is None
+
+
+def test_check_parameters_one_that_is_read_passes(project: Path) -> None:
+    check_parameters([PRUNING], {"month": "3"}, project)
+    check_parameters([DAYS, PRUNING], {"month": "3"}, project)
+
+
+def test_check_parameters_one_that_nobody_reads_is_refused(project: Path) -> None:
+    with pytest.raises(LakeError, match=r"sales/pruning has no parameter 'mnth'\.") as caught:
+        check_parameters([PRUNING], {"mnth": "3"}, project)
+    assert caught.value.hint == "There are: month."
+    with pytest.raises(LakeError, match="None of 2 analyses has a parameter 'top'"):
+        check_parameters([DAYS, PRUNING], {"top": "3"}, project)
+
+
+def test_query_sql_takes_no_parameters(project: Path) -> None:
+    nobody: Any = None
+    with pytest.raises(LakeError, match="SQL takes no parameters; month was given"):
+        query(nobody, "select 1", parameters={"month": "3"}, root=project)
+
+
+def test_run_library_unknown_domain_suggests_the_nearest(project: Path) -> None:
+    nobody: Any = None
+    with pytest.raises(LakeError, match="There is no query library 'sale'") as caught:
+        run_library(nobody, "sale", root=project)
+    assert caught.value.hint == "Did you mean sales? There are: forecast, sales."
+
+
+def test_first_comment_is_the_question() -> None:
+    assert first_comment("-- Which brands?\n--\n-- Read: …\nselect 1") == "Which brands?"
+    assert first_comment("select 1 -- no question") == ""
+
+
+def test_read_parameters_name_and_value() -> None:
+    assert command.read_parameters(["a=1", "b=x=y", "c="]) == {"a": "1", "b": "x=y", "c": ""}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [(["a"], "not name=value"), (["=1"], "not name"), (["a=1", "a=2"], "twice")]
+)
+def test_read_parameters_others_are_refused(given: list[str], said: str) -> None:
+    with pytest.raises(LakeError, match=said):
+        command.read_parameters(given)
+
+
+ROWS: list[tuple[str | None, ...]] = [
+    ("1", "10.50", "0.25", "true", 'a, "b"\nc', None),
+    ("-7", "0.00", "NaN", "false", "", "x"),
+]
+COLUMNS = ("n", "price", "share", "ok", "text", "other")
+TYPES = ("bigint", "decimal", "double", "boolean", "varchar", "varchar")
+
+
+def test_to_csv_is_read_back_the_same() -> None:
+    text = command.to_csv(COLUMNS, ROWS)
+    read = list(csv.reader(io.StringIO(text)))
+    assert read == [list(COLUMNS), *([value or "" for value in row] for row in ROWS)]
+    assert text.splitlines()[-1] == '-7,0.00,NaN,false,"",x', "an empty text must not look like NULL"
+    assert text.startswith('n,price,share,ok,text,other\n1,10.50,0.25,true,"a, ""b""\nc",\n')
+
+
+def test_to_json_keeps_decimals_exact_and_knows_numbers() -> None:
+    told = command.to_json(COLUMNS, TYPES, ROWS)
+    assert json.loads(json.dumps(told, allow_nan=False)) == [
+        {"n": 1, "price": "10.50", "share": 0.25, "ok": True, "text": 'a, "b"\nc', "other": None},
+        {"n": -7, "price": "0.00", "share": "NaN", "ok": False, "text": "", "other": "x"},
+    ]
+
+
+class Fake:
+    """An Athena that answers `answers` rows, and remembers what limit it was asked with."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+        self.limits: list[int] = []
+
+    def run(self, _: str, *, limit: int = 0, **_named: str) -> QueryResult:
+        self.limits.append(limit)
+        rows: list[tuple[str | None, ...]] = [(str(n),) for n in range(limit or self.answers)]
+        more = 0 < limit < self.answers
+        return QueryResult("q", ("n",), ("bigint",), rows, 20_000_000, 1.5, 0, more)
+
+
+@pytest.fixture
+def athena(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    fake = Fake(1_500)
+    monkeypatch.setattr(asking, "Athena", lambda _: fake)
+    return fake
+
+
+class Named:
+    class environment:  # noqa: N801 - stands for Connections.environment
+        marts_database = "analytics_local"
+
+
+def test_command_shows_a_table_of_a_thousand_rows_and_says_what_it_cost(
+    athena: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connections: Any = Named()
+    command.query(connections, "select 1", limit=None)
+    told = capsys.readouterr()
+    assert athena.limits == [1000]
+    assert "There are more: --limit N shows N of them, --limit 0 all." in told.err
+    assert "the first 1,000 rows, 1.50 s, 20.0 MB scanned, $0.000100 on Athena" in told.err
+
+
+def test_command_gives_a_program_all_rows_and_nothing_else_on_stdout(
+    athena: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connections: Any = Named()
+    command.query(connections, "select 1", limit=None, as_json=True)
+    assert len(json.loads(capsys.readouterr().out)) == 1_500
+    command.query(connections, "select 1", limit=2, as_csv=True)
+    assert capsys.readouterr().out == "n\n0\n1\n"
+    assert athena.limits == [0, 2]
+
+
+def test_command_csv_and_json_at_once_are_refused() -> None:
+    connections: Any = Named()
+    with pytest.raises(LakeError, match="exclude each other"):
+        command.query(connections, "select 1", limit=None, as_csv=True, as_json=True)
+    with pytest.raises(LakeError, match="less than nothing"):
+        command.query(connections, "select 1", limit=-1)

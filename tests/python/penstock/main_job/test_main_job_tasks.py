@@ -124,7 +124,7 @@ def test_query_answers_sql_and_analyses(user: User, first_demo: Told) -> None:
     assert "scanned" in told.err
     told = user.does("query", "select * from fct_forecast", "--limit", "7")
     assert "There are more: --limit N shows N of them, --limit 0 all. the first 7 rows" in told.err
-    told = user.does("query", "analyses/forecast/landed_files.sql")
+    told = user.does("query", "forecast/landed_files")
     assert "overruled_row_count" in told.out
     assert f"{ROWS} 0" in told.out
 
@@ -213,7 +213,11 @@ def test_env_prints_exports_alone(user: User) -> None:
         (["build", "--target", "nowhere"], "'nowhere' is no target.", "Use one of: local, dev, production"),
         (["sync", "--target", "dev"], "'dev' needs the AWS account id", "PENSTOCK_AWS_ACCOUNT"),
         (["build", "--select", "nowhere"], "Nothing in the project is selected by 'nowhere'", "--select"),
-        (["query", "analyses/forecast/nowhere.sql"], "is no analysis of this project", "landed_files.sql"),
+        (
+            ["query", "analyses/forecast/nowhere.sql"],
+            "is no analysis of this project",
+            "forecast/landed_files",
+        ),
         (["query", "selec 1"], "line 1:1: mismatched input 'selec'", "Athena SQL"),
         (["query", "select * from nowhere"], "TABLE_NOT_FOUND: line 1:15:", "invoke seed"),
         (["sync", "--select", "nowhere"], "No model named 'nowhere' declares a sync", "fct_forecast"),
