@@ -108,9 +108,35 @@ def _columns_to_add(
     found: dict[str, Any], table: Table, database: str, location: str, due: Sequence[Column]
 ) -> list[Column]:
     """Return the columns that the table lacks and can be given."""
+    differing = differences(found, table, location, due)
+    if differing:
+        raise LandingError(
+            f"Table {database}.{table.name} is not as source {table.source} declares it:\n"
+            + "\n".join(f"  {name}: {is_} instead of {is_due}" for name, is_, is_due in differing),
+            hint=f'Drop it (`invoke query "drop table {database}.{table.name}"`; the files stay) and seed again.',
+        )
+    added = _missing(table, _columns(found), due)
+    dates = [column.name for column in added or () if column.type == "date"]
+    if dates:
+        raise LandingError(
+            f"Athena adds no column of type date to a table that is there: {', '.join(dates)} of {database}.{table.name}.",
+            hint=f'Declare it in sources/{table.source}.yml, drop the table (`invoke query "drop table'
+            f' {database}.{table.name}"`; the files stay) and seed again.',
+        )
+    return added or []
+
+
+def differences(
+    found: dict[str, Any], table: Table, location: str, due: Sequence[Column] = ()
+) -> list[tuple[str, str, str]]:
+    """Return in what Glue's table differs from the declaration: what, as found, as declared; empty where it does not.
+
+    due: the columns that it must be able to read, the declared ones unless others are given. Columns that it lacks and can get,
+    and in a Parquet table such as it has beside them, are no difference.
+    """
+    due = due or table.columns
     storage = found.get("StorageDescriptor", {})
     serde = storage.get("SerdeInfo", {})
-    have = [(column["Name"], column["Type"].lower()) for column in storage.get("Columns", [])]
     comparisons: list[tuple[str, object, object]] = [
         ("location", str(storage.get("Location", "")).rstrip("/"), location.rstrip("/")),
         ("SerDe", serde.get("SerializationLibrary"), CSV_SERDE if table.format == "csv" else PARQUET_SERDE),
@@ -129,28 +155,15 @@ def _columns_to_add(
                 "1",
             ),
         ]
-    added = _missing(table, have, due)
-    if added is None:
+    have = _columns(found)
+    if _missing(table, have, due) is None:
         comparisons.insert(0, ("columns", have, [(column.name, column.type) for column in due]))
-    differing = [
-        f"  {name}: {_shown(is_)} instead of {_shown(is_due)}"
-        for name, is_, is_due in comparisons
-        if is_ != is_due
-    ]
-    if differing:
-        raise LandingError(
-            f"Table {database}.{table.name} is not as source {table.source} declares it:\n"
-            + "\n".join(differing),
-            hint=f'Drop it (`invoke query "drop table {database}.{table.name}"`; the files stay) and seed again.',
-        )
-    dates = [column.name for column in added or () if column.type == "date"]
-    if dates:
-        raise LandingError(
-            f"Athena adds no column of type date to a table that is there: {', '.join(dates)} of {database}.{table.name}.",
-            hint=f'Declare it in sources/{table.source}.yml, drop the table (`invoke query "drop table'
-            f' {database}.{table.name}"`; the files stay) and seed again.',
-        )
-    return added or []
+    return [(name, _shown(is_), _shown(is_due)) for name, is_, is_due in comparisons if is_ != is_due]
+
+
+def _columns(found: dict[str, Any]) -> list[tuple[str, str]]:
+    columns = found.get("StorageDescriptor", {}).get("Columns", [])
+    return [(column["Name"], column["Type"].lower()) for column in columns]
 
 
 def _missing(table: Table, have: Sequence[tuple[str, str]], due: Sequence[Column]) -> list[Column] | None:
