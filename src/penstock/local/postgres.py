@@ -106,8 +106,13 @@ class Postgres:
         return subprocess.run(question, env=base_environment(), check=False).returncode == 0
 
     def make_database(self, port: int) -> None:
-        """Create the database if it is missing; logs in, and so proves that the server is the one of this state folder."""
+        """Create the database, and the group of tenants' roles, if they are missing.
+
+        Logs in, and so proves that the server is the one of this state folder. A sync makes no role; on Neon somebody does.
+        """
         import psycopg
+
+        from penstock.sync.declaration import TENANTS
 
         try:
             with psycopg.connect(
@@ -116,6 +121,9 @@ class Postgres:
                 known = connection.execute("select 1 from pg_database where datname = %s", (DATABASE,))
                 if known.fetchone() is None:
                     connection.execute(f"create database {DATABASE}")
+                known = connection.execute("select 1 from pg_roles where rolname = %s", (TENANTS,))
+                if known.fetchone() is None:
+                    connection.execute(f"create role {TENANTS}".encode())
         except psycopg.OperationalError as error:
             raise StackError(
                 f"PostgreSQL on port {port} refuses the login of this state folder: {str(error).strip()}",

@@ -15,6 +15,7 @@
           generated: {spread: {type: "numeric(11,2)", as: "y_95 - y_05"}}
           grants: {select: [reporting]}
           policies: [{name: own_state, to: [reporting], using: "state = current_setting('app.state')"}]
+          tenants: {column: tenant_id}        # a policy and a grant: a role reads its own tenants' rows
           comments: true                      # the model's descriptions; true unless said otherwise
 
 Refused with the model and the key at fault: an unknown key, a missing table or key, a type the sync cannot write, a
@@ -45,16 +46,19 @@ _KEYS = (
     "generated",
     "grants",
     "policies",
+    "tenants",
     "comments",
 )
 _COLUMN_KEYS = ("type", "from", "expression")
 _INDEX_KEYS = ("columns", "expression", "method", "unique", "include", "where", "opclass", "with")
 _GENERATED_KEYS = ("type", "as", "stored")
+_TENANTS_KEYS = ("column", "role")
 _POLICY_KEYS = ("name", "for", "to", "using", "check")
 _PRIVILEGES = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
 _COMMANDS = ("all", "select", "insert", "update", "delete")
 _METHODS = ("btree", "hash", "gin", "gist", "spgist", "brin", "hnsw", "ivfflat")
 _NAME = re.compile(r"^[a-z_][a-z0-9_$]{0,62}$")
+TENANTS = "penstock_tenants"  # the group whose members are the tenants, unless declared otherwise
 OWN_COLUMNS = ("id", "created_at", "updated_at")  # the sync's own, beside the lake's
 
 
@@ -95,7 +99,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Declaration:
-    """One model's sync. `lake_database` and `lake_table` are its names in Glue."""
+    """One model's sync. `lake_database` and `lake_table` are its names in Glue.
+
+    What `tenants` declares stands among the grants and policies; `tenant` is its column, for whom that must be there.
+    """
 
     model: str
     lake_database: str
@@ -113,6 +120,7 @@ class Declaration:
     grants: tuple[tuple[str, str], ...] = ()  # privilege, role
     policies: tuple[Policy, ...] = ()
     comments: dict[str, str] = field(default_factory=dict)  # by column; the table's own under ""
+    tenant: str = ""
 
     def resolve(self, fields: list[dict[str, Any]]) -> list[Column]:
         """Return the columns to sync of an Iceberg schema (its JSON fields); raises PlanError where it does not fit."""
@@ -185,6 +193,13 @@ def parse(node: dict[str, Any], sync: Any) -> Declaration:
     schema, _, table = _text(model, "table", sync.get("table")).rpartition(".")
     key = _names(model, "key", sync.get("key"))
     columns = _columns(model, sync.get("columns") or {})
+    grants, policies = _grants(model, sync.get("grants") or {}), _policies(model, sync.get("policies"))
+    tenant = ""
+    if "tenants" in sync:
+        tenant, grant, policy = _tenants(model, sync["tenants"])
+        if any(item.name == policy.name for item in policies):
+            raise PlanError(f"{model}: meta.sync.policies.{policy.name}: that name is the one of 'tenants'.")
+        grants, policies = tuple(dict.fromkeys((*grants, grant))), (*policies, policy)
     return Declaration(
         model=model,
         lake_database=node["schema"],
@@ -199,9 +214,10 @@ def parse(node: dict[str, Any], sync: Any) -> Declaration:
         exclude=_names(model, "exclude", sync["exclude"]) if sync.get("exclude") else (),
         indexes=tuple(_index(model, item) for item in _list(model, "indexes", sync.get("indexes"))),
         generated=_generated(model, sync.get("generated") or {}),
-        grants=_grants(model, sync.get("grants") or {}),
-        policies=_policies(model, sync.get("policies")),
+        grants=grants,
+        policies=policies,
         comments=_comments(node) if _flag(model, "comments", sync.get("comments", True)) else {},
+        tenant=tenant,
     )
 
 
@@ -357,6 +373,25 @@ def _policies(model: str, value: Any) -> tuple[Policy, ...]:
     if len({policy.name for policy in found}) != len(found):
         raise PlanError(f"{model}: meta.sync.policies names one policy twice.")
     return tuple(found)
+
+
+def _tenants(model: str, value: Any) -> tuple[str, tuple[str, str], Policy]:
+    """Return the tenants' column, and the grant and the policy that let a role read the rows of its tenants, and no other.
+
+    A tenant is a role made a member of the group, called as the tenant's id; who has the privileges of that role reads
+    its rows. The catalogs are asked once a statement (an initplan), so an index over the column serves.
+    """
+    _mapping(model, ".tenants", value, _TENANTS_KEYS)
+    column = _name(model, "tenants.column", value.get("column"))
+    group = _name(model, "tenants.role", value.get("role", TENANTS))
+    using = (
+        f'"{column}" = any (array('
+        'select r.rolname::text collate "default" from pg_catalog.pg_auth_members as m'
+        " inner join pg_catalog.pg_roles as r on r.oid = m.member"
+        f" where m.roleid = (select g.oid from pg_catalog.pg_roles as g where g.rolname = '{group}')"
+        " and pg_catalog.pg_has_role(r.oid, 'usage')))"
+    )
+    return column, ("select", group), Policy("own_tenants", "select", (group,), using)
 
 
 def _comments(node: dict[str, Any]) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """What hangs on a synced table beside its columns and its key: indexes, generated columns, grants, policies, comments.
 
 They converge: what is declared and missing is made, what changed is made anew, and what is no longer declared is
-dropped, if the sync made it. `penstock.sync_objects` remembers that, so what another hand made stays. Refused by name:
-a role that is not there, and whatever Postgres finds wrong in a declared condition or expression.
+dropped, if the sync made it. `penstock.sync_objects` remembers that, so what another hand made stays. What guards rows
+(row-level security and its policies) is looked up in the catalog at each sync: dropped or disabled by another hand, it is
+made again. Refused by name: a role that is not there, and whatever Postgres finds wrong in a declared condition or
+expression.
 
 An index is built in a transaction of its own (`build`): it blocks writers, of which the sync is the only one, but not
 readers. CREATE INDEX CONCURRENTLY would spare writers, yet cannot be undone with the rest and leaves an invalid index
@@ -28,6 +30,9 @@ _PUBLIC = "public"  # everybody: a word of SQL, no role
 
 # The order in which things are dropped: what may depend on another before it.
 _KINDS = ("comment", "policy", "row-level security", "index", "grant", "generated column")
+
+
+_GUARDING = ("policy", "row-level security")
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,10 @@ def check(declaration: Declaration, columns: Sequence[Column]) -> None:
                 raise PlanError(
                     f"{declaration.model}: meta.sync.indexes names column '{name}', which is not in the lake."
                 )
+    if declaration.tenant and declaration.tenant not in names:
+        raise PlanError(
+            f"{declaration.model}: meta.sync.tenants names column '{declaration.tenant}', which is not synced."
+        )
 
 
 def converge(connection: Connection, declaration: Declaration) -> list[str]:
@@ -113,8 +122,11 @@ def converge(connection: Connection, declaration: Declaration) -> list[str]:
             connection.execute(_drop(declaration, kind, name).encode())
         _forget(connection, declaration, kind, name)
         done.append(f"dropped {kind} {name}".rstrip())
+    guards = _guards(connection, declaration) if declaration.policies else set()
     for item in wanted:
         before = known.get((item.kind, item.name))
+        if item.kind in _GUARDING and (item.kind, item.name) not in guards:
+            before = None
         if before == item.definition:
             continue
         with _named(declaration, item):
@@ -125,6 +137,26 @@ def converge(connection: Connection, declaration: Declaration) -> list[str]:
         remember(connection, declaration, item)
         done.append(item.shown if before is None else f"changed {item.shown}")
     return done
+
+
+def guard(connection: Connection, declaration: Declaration) -> None:
+    """Guard a table made this moment, before it has a row: shards commit theirs long before its grants are made."""
+    if not declaration.policies:
+        return
+    _check_roles(connection, declaration)
+    for item in _policies(connection, declaration, ()):
+        with _named(declaration, item):
+            for statement in item.make:
+                connection.execute(statement.encode())
+        remember(connection, declaration, item)
+
+
+def is_guarded(connection: Connection, declaration: Declaration) -> bool:
+    """Whether the declared policies are there and in force; asks nothing where none is declared."""
+    if not declaration.policies:
+        return True
+    wanted = {("row-level security", ""), *(("policy", policy.name) for policy in declaration.policies)}
+    return wanted <= _guards(connection, declaration)
 
 
 def missing_indexes(connection: Connection, declaration: Declaration) -> list[Thing]:
@@ -316,6 +348,16 @@ def _is_built(connection: Connection, declaration: Declaration, name: str) -> bo
         [f"{quoted(declaration.schema)}.{quoted(name)}"],
     ).fetchone()
     return row == (True,)
+
+
+def _guards(connection: Connection, declaration: Declaration) -> set[tuple[str, str]]:
+    """Return the policies on the table, and row-level security where it is enabled, by kind and name."""
+    rows = connection.execute(
+        "select 'row-level security', '' from pg_class where oid = to_regclass(%(table)s) and relrowsecurity"
+        " union all select 'policy', polname from pg_policy where polrelid = to_regclass(%(table)s)",
+        {"table": table_name(declaration)},
+    ).fetchall()
+    return {(row[0], row[1]) for row in rows}
 
 
 def _remembered(connection: Connection, declaration: Declaration) -> dict[tuple[str, str], str]:

@@ -116,6 +116,7 @@ def create(connection: Connection, declaration: Declaration, columns: Sequence[C
     options.begin(connection, declaration)
     with options.refused(declaration, "the table"):
         connection.execute(f"create table {table_name(declaration)} ({shape})".encode())
+    options.guard(connection, declaration)
 
 
 def index(connection: Connection, declaration: Declaration) -> None:

@@ -16,7 +16,7 @@ import psycopg
 
 from penstock.connections import Connections
 from penstock.errors import PenstockError, SyncBusyError, SyncError
-from penstock.sync import schema
+from penstock.sync import options, schema
 from penstock.sync.columns import Column
 from penstock.sync.declaration import Declaration
 from penstock.sync.failed import named
@@ -122,7 +122,8 @@ class TableSync:
         self.steps.begin("plan")
         location = locate(glue, declaration.lake_database, declaration.lake_table)
         state = read_state(connection, declaration)
-        if not (self.full or self.mend) and unchanged(state, declaration, location):
+        as_it_was = not (self.full or self.mend) and unchanged(state, declaration, location)
+        if as_it_was and options.is_guarded(connection, declaration):
             assert state is not None
             self.report.reason, self.report.snapshot_id = "the lake table is as it was", state.snapshot_id
             self.steps.lap("plan")
