@@ -152,6 +152,8 @@ def show_built(report: BuildReport) -> None:
     show_side(report.lake, "Lake, on Athena")
     if report.serving is not None:
         show_side(report.serving, "Serving, in Postgres")
+        if report.serving_skipped:
+            console.note(f"Not built yet: {report.serving_skipped}.")
     else:
         console.note(f"The serving side was not built: {report.serving_skipped}.")
     if not report.changed:

@@ -1,12 +1,13 @@
 """Build the lake, then what is served in Postgres over the tables synced from it.
 
-The serving side needs its synced tables; while one is missing it is not run, and the report says why. Tests run with
+The serving side needs its synced tables: what reads one that is missing waits for it, and the report says so. Tests run with
 the models they test: a model whose source or parent fails a test is not built.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,14 @@ from penstock.transform import dbt
 from penstock.transform.dbt import OnLine, Side
 from penstock.transform.report import SideReport, lake_report, report
 
-SERVING_PATHS = ("path:models/serving", "path:tests/dbt/singular/serving")
+SERVING_PATHS = ("path:models/serving", "path:functions/serving", "path:tests/dbt/singular/serving")
 
 SELECTION_HINT = "--select takes models, tag:…, +model, model+ or paths; docs/models.md lists the models."
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """Both sides. `serving` is None when it was not run; `serving_skipped` then says why."""
+    """Both sides. `serving` is None when it was not run; `serving_skipped` says why, or what of it waits and for what."""
 
     lake: SideReport
     serving: SideReport | None = None
@@ -60,13 +61,16 @@ def build(
                 hint=SELECTION_HINT,
             )
         return BuildReport(lake, serving_skipped=missing)
-    serving = build_serving(connections, select=select, on_line=on_line, root=root)
+    manifest = _lake_manifest(root)
+    lacking = _unsynced(connections, manifest)
+    names = waiting(manifest, lacking)
+    serving = build_serving(connections, select=select, exclude=names, on_line=on_line, root=root)
     if not lake.nodes and not serving.nodes:
         raise BuildError(
             f"Nothing in the project is selected by '{select}'.",
             hint=SELECTION_HINT,
         )
-    return BuildReport(lake, serving)
+    return BuildReport(lake, serving, f"{', '.join(names)}: {_wanting(lacking)}" if names else "")
 
 
 def build_lake(
@@ -88,12 +92,16 @@ def build_lake(
 
 
 def build_serving(
-    connections: Connections, *, select: str = "", on_line: OnLine | None = None, root: Path = PROJECT_ROOT
+    connections: Connections,
+    *,
+    select: str = "",
+    exclude: Sequence[str] = (),
+    on_line: OnLine | None = None,
+    root: Path = PROJECT_ROOT,
 ) -> SideReport:
-    """Return what was built in Postgres; the synced tables must be there."""
-    return report(
-        dbt.run(connections, Side.NEON, ["build", *serving_selection(select)], on_line=on_line, root=root)
-    )
+    """Return what was built in Postgres; the synced tables must be there, but those of the models in `exclude`."""
+    arguments = ["build", *serving_selection(select, exclude)]
+    return report(dbt.run(connections, Side.NEON, arguments, on_line=on_line, root=root))
 
 
 def lake_selection(select: str) -> list[str]:
@@ -108,49 +116,75 @@ def lake_selection(select: str) -> list[str]:
     return [*arguments, "--indirect-selection", "buildable"]
 
 
-def serving_selection(select: str) -> list[str]:
-    """Return the arguments that narrow a selection to the serving side (a comma intersects)."""
+def serving_selection(select: str, exclude: Sequence[str] = ()) -> list[str]:
+    """Return the arguments that narrow a selection to the serving side (a comma intersects), without what waits.
+
+    None, and selectors.yml's default does it; dbt leaves that aside where something is excluded.
+    """
+    without = ["--exclude", *(f"{name}+" for name in exclude)] if exclude else []
     if not select.split():
-        return []
-    return ["--select", *(f"{part},{path}" for part in select.split() for path in SERVING_PATHS)]
+        return ["--select", *SERVING_PATHS, *without] if exclude else []
+    return ["--select", *(f"{part},{path}" for part in select.split() for path in SERVING_PATHS), *without]
 
 
 def serving_obstacle(connections: Connections, root: Path = PROJECT_ROOT) -> str:
-    """Return why the serving side cannot be built now; empty when it can."""
+    """Return why nothing of the serving side can be built now; empty when something can."""
     if not connections.has_postgres:
         return "no DATABASE_URL is set"
-    wanted = synced_tables(
-        json.loads((dbt.target_path(Side.LAKE, root) / "manifest.json").read_text(encoding="utf-8"))
-    )
+    manifest = _lake_manifest(root)
+    missing = _unsynced(connections, manifest)
+    return _wanting(missing) if missing and missing == synced_tables(manifest) else ""
+
+
+def _lake_manifest(root: Path) -> dict[str, Any]:
+    text = (dbt.target_path(Side.LAKE, root) / "manifest.json").read_text(encoding="utf-8")
+    manifest: dict[str, Any] = json.loads(text)
+    return manifest
+
+
+def _unsynced(connections: Connections, manifest: dict[str, Any]) -> list[str]:
+    """Return which of the tables that the serving side reads are not in Postgres."""
     import psycopg
 
     with psycopg.connect(connections.postgres_url()) as connection:
-        missing = [
+        return [
             table
-            for table in wanted
+            for table in synced_tables(manifest)
             if connection.execute("select to_regclass(%s) is null", (table,)).fetchone() == (True,)
         ]
-    if missing:
-        return f"Postgres has no {' and no '.join(missing)} yet; `invoke sync` makes it, then build again"
-    return ""
+
+
+def _wanting(missing: Sequence[str]) -> str:
+    return f"Postgres has no {' and no '.join(missing)} yet; `invoke sync` makes it, then build again"
+
+
+def waiting(manifest: dict[str, Any], missing: Sequence[str]) -> list[str]:
+    """Return the names of the serving models and functions that read one of these tables."""
+    found = []
+    for node in _readers(manifest):
+        marts = (manifest["nodes"].get(parent) for parent in node["depends_on"]["nodes"])
+        if any(mart is not None and _synced_as(mart) in missing for mart in marts):
+            found.append(node["name"])
+    return sorted(found)
+
+
+def _readers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    return [node for node in (*nodes, *manifest.get("functions", {}).values()) if is_serving(node)]
+
+
+def _synced_as(mart: dict[str, Any]) -> str:
+    """Return the schema.table that a mart is synced to; empty for one that is not."""
+    sync = (mart["config"].get("meta") or {}).get("sync") or {}
+    table = str(sync.get("table") or "")
+    return table if "." in table or not table else f"public.{table}"
 
 
 def synced_tables(manifest: dict[str, Any]) -> list[str]:
     """Return schema.table of every table that the serving models read, as the marts behind them declare it (meta.sync)."""
     nodes = manifest["nodes"]
-    marts = {
-        parent
-        for node in nodes.values()
-        if node["resource_type"] == "model" and is_serving(node)
-        for parent in node["depends_on"]["nodes"]
-        if parent in nodes
-    }
-    tables = {
-        nodes[mart]["config"]["meta"]["sync"]["table"]
-        for mart in marts
-        if "sync" in nodes[mart]["config"]["meta"]
-    }
-    return sorted(table if "." in table else f"public.{table}" for table in tables)
+    parents = {parent for node in _readers(manifest) for parent in node["depends_on"]["nodes"]}
+    return sorted({_synced_as(nodes[parent]) for parent in parents if parent in nodes} - {""})
 
 
 def is_serving(node: dict[str, Any]) -> bool:

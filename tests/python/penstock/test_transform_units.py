@@ -20,7 +20,13 @@ from penstock.credentials import Secret
 from penstock.environments import environment
 from penstock.errors import BuildError, CredentialsError, SettingsError
 from penstock.transform import dbt
-from penstock.transform.build import lake_selection, serving_obstacle, serving_selection, synced_tables
+from penstock.transform.build import (
+    lake_selection,
+    serving_obstacle,
+    serving_selection,
+    synced_tables,
+    waiting,
+)
 from penstock.transform.dbt import DbtRun, NodeResult, Side, postgres_variables
 from penstock.transform.report import bytes_scanned, lake_report, report
 
@@ -82,13 +88,18 @@ def test_selection_empty_leaves_it_to_selectors_yml(select: str) -> None:
 def test_selection_is_narrowed_to_each_side() -> None:
     assert lake_selection("fct_forecast+ tag:daily") == [
         *("--select", "fct_forecast+", "tag:daily"),
-        *("--exclude", "path:models/serving", "path:tests/dbt/singular/serving"),
+        *("--exclude", "path:models/serving", "path:functions/serving", "path:tests/dbt/singular/serving"),
         *("--indirect-selection", "buildable"),
     ]
     assert serving_selection("fct_forecast+") == [
         "--select",
         "fct_forecast+,path:models/serving",
+        "fct_forecast+,path:functions/serving",
         "fct_forecast+,path:tests/dbt/singular/serving",
+    ]
+    assert serving_selection("", ["daily", "similar"]) == [
+        *("--select", "path:models/serving", "path:functions/serving", "path:tests/dbt/singular/serving"),
+        *("--exclude", "daily+", "similar+"),
     ]
 
 
@@ -103,11 +114,17 @@ def test_synced_tables_are_those_declared_by_the_marts_behind_serving_models() -
         "model.p.unread": _model("models/marts/unread.sql", [], sync={"table": "unread"}),
         "model.p.stg": _model("models/staging/stg.sql", ["source.p.lake.b"]),
     }
+    function = _model("functions/serving/similar.sql", ["model.p.unread"])
+    manifest = {"nodes": nodes, "functions": {"function.p.similar": function}}
     assert synced_tables({"nodes": nodes}) == ["app.named", "public.forecast_data"]
+    assert synced_tables(manifest) == ["app.named", "public.forecast_data", "public.unread"]
+    assert waiting(manifest, ["app.named", "public.unread"]) == ["other", "similar"]
+    assert waiting(manifest, []) == []
 
 
 def _model(path: str, parents: list[str], **meta: Any) -> dict[str, Any]:
     return {
+        "name": path.rpartition("/")[2].removesuffix(".sql"),
         "resource_type": "model",
         "original_file_path": path,
         "depends_on": {"nodes": parents},
