@@ -116,6 +116,24 @@ def test_overflow_and_division_end_in_trinos_errors(execute: Execute) -> None:
     )
 
 
+def test_average_of_decimals_is_rounded_half_up(execute: Execute) -> None:
+    check(
+        execute,
+        {
+            "avg(a)": "39.93",  # of 39.925
+            "avg(-a)": "-39.93",
+            "avg(a) filter (where a < 39.93)": "39.92",
+            "avg(b)": "1.01",  # of 1.005, which no double is
+            "avg(c)": "99999999.99",
+            "avg(small)": "0.00",
+            "avg(a) filter (where a > 40)": None,
+            "max(avg(a)) over ()": "39.93",
+        },
+        "from (values (decimal '39.92', decimal '1.00', decimal '99999999.99', decimal '0.00'),"
+        " (decimal '39.93', decimal '1.01', decimal '99999999.98', decimal '0.00')) t(a, b, c, small)",
+    )
+
+
 def test_aggregates_give_trinos_values(execute: Execute) -> None:
     check(
         execute,
