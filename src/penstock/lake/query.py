@@ -22,8 +22,8 @@ from penstock.lake.athena import Athena, QueryResult
 from penstock.settings import PROJECT_ROOT
 
 FOLDER = "analyses"
-# <domain>/unpruned/<name>.sql asks what <domain>/<name>.sql asks and reads every partition: pruning is measured against it
-UNPRUNED = "unpruned"
+# <name>_unpruned.sql asks what <name>.sql asks and reads every partition: what pruning saves is measured against it
+UNPRUNED = "_unpruned"
 
 # No SQL statement is one word, or has a slash and neither a space nor a bracket: such a question is meant as a name.
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -115,7 +115,7 @@ def analyses(root: Path = PROJECT_ROOT, domain: str = "") -> list[Path]:
     """Return the analyses of the project, or of one domain, relative to the project, by name; unpruned twins left out."""
     base = root / FOLDER
     found = sorted(path.relative_to(root) for path in (base / domain).rglob("*.sql"))
-    return [path for path in found if path.parent.name != UNPRUNED]
+    return [path for path in found if not path.stem.endswith(UNPRUNED)]
 
 
 def domains(root: Path = PROJECT_ROOT) -> list[str]:
@@ -130,7 +130,7 @@ def name_of(analysis: Path) -> str:
 
 def unpruned_twin(analysis: Path, root: Path = PROJECT_ROOT) -> Path | None:
     """Return the analysis that reads every partition for the same answer; None where there is none."""
-    twin = analysis.parent / UNPRUNED / analysis.name
+    twin = analysis.with_name(f"{analysis.stem}{UNPRUNED}.sql")
     return twin if (root / twin).is_file() else None
 
 

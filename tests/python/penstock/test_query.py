@@ -37,7 +37,7 @@ def project(tmp_path: Path) -> Path:
         "analyses/sales/brand_performance.sql": "-- Which brands?\nselect 1",
         "analyses/sales/pruning.sql": 'select {{ var( "month", 6) }}',
         "analyses/sales/shared.sql": "select 1",
-        "analyses/sales/unpruned/pruning.sql": "select {{ var('month', 6) }}",
+        "analyses/sales/pruning_unpruned.sql": "select {{ var('month', 6) }}",
         "models/fct.sql": "select 1",
     }
     for name, sql in files.items():
@@ -125,7 +125,7 @@ def test_analyses_are_listed_by_domain_without_unpruned_twins(project: Path) -> 
     assert [name_of(path) for path in analyses(project, "sales")] == [
         *("sales/brand_performance", "sales/pruning", "sales/shared")
     ]
-    assert unpruned_twin(PRUNING, project) == Path("analyses/sales/unpruned/pruning.sql")
+    assert unpruned_twin(PRUNING, project) == Path("analyses/sales/pruning_unpruned.sql")
     assert unpruned_twin(DAYS, project) is None
 
 
