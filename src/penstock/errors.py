@@ -12,6 +12,7 @@
     │   └── BadInputError        the file breaks its source's declaration; nothing was uploaded
     ├── LakeError                Athena or Glue refused a statement; carries its code
     │   └── LakeConflictError    the table was changed by somebody else meanwhile; nothing was done
+    ├── VerificationError        the lake or Postgres is not as declared; the checks were shown
     ├── BuildError               dbt ended with failures
     ├── NotifyError              a channel did not take a message; a warning where a sync sends it
     └── SyncError                lake to Postgres
@@ -100,6 +101,9 @@ class LakeError(PenstockError):
 
 
 class LakeConflictError(LakeError): ...
+
+
+class VerificationError(PenstockError): ...
 
 
 class BuildError(PenstockError): ...

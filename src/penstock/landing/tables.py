@@ -131,8 +131,8 @@ def differences(
 ) -> list[tuple[str, str, str]]:
     """Return in what Glue's table differs from the declaration: what, as found, as declared; empty where it does not.
 
-    due: the columns that it must be able to read, the declared ones unless others are given. Columns that it lacks and can get,
-    and in a Parquet table such as it has beside them, are no difference.
+    due: the columns that it must be able to read, the declared ones unless others are given. Columns that it lacks and can
+    get, and in a Parquet table such as it has beside them, are no difference.
     """
     due = due or table.columns
     storage = found.get("StorageDescriptor", {})

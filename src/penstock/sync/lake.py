@@ -125,6 +125,21 @@ class LakeTable:
         wanted = self._metadata.get("default-spec-id", 0)
         return next(spec for spec in self._metadata["partition-specs"] if spec["spec-id"] == wanted)
 
+    @property
+    def properties(self) -> dict[str, str]:
+        """Iceberg's table properties."""
+        return dict(self._metadata.get("properties") or {})
+
+    @property
+    def location(self) -> str:
+        """The folder that the table's own writers put files into."""
+        return str(self._metadata["location"])
+
+    @property
+    def snapshots(self) -> list[int]:
+        """The ids of all snapshots that have not expired."""
+        return [int(snapshot["snapshot-id"]) for snapshot in self._metadata.get("snapshots") or []]
+
     def at(self, snapshot_id: int | None) -> LakeTable:
         """Return the table as it was at a snapshot that it knows: that one current, with the schema it was written with."""
         other = copy.copy(self)
