@@ -298,6 +298,22 @@ def freshness(_: Context, target: str = "") -> None:
 
 
 @task(
+    help={
+        "source": "Only what this source lands and the marts above it.",
+        "json": "Print the checks as JSON.",
+        "target": TARGET,
+        "branch": BRANCH,
+    }
+)
+@told
+def verify(_: Context, source: str = "", json: bool = False, target: str = "", branch: str = "") -> None:
+    """Say whether lake and Postgres are as declared: tables, columns, partitions, files, rows. Exits with 1 if not."""
+    from penstock.commands import verify as command
+
+    command.verify(_connect(target, branch), source=source, as_json=json)
+
+
+@task(
     positional=["sql"],
     iterable=["param"],
     help={
@@ -432,6 +448,164 @@ def generate_sales(
         folder=output_dir,
         seed=_number("--seed", seed) if seed else None,
         form=format,
+    )
+
+
+# tables of the lake
+
+LAKE_TABLE = "Model, or database.table."
+
+
+@task(
+    positional=["table"],
+    help={
+        "table": LAKE_TABLE,
+        "limit": "Snapshots to show, newest first; 0 shows all. Default 20.",
+        "json": "Print JSON, for a program.",
+        "target": TARGET,
+        "branch": BRANCH,
+    },
+)
+@told
+def lake_history(
+    _: Context, table: str, limit: str = "20", json: bool = False, target: str = "", branch: str = ""
+) -> None:
+    """Show a table's snapshots: what each did, rows, files, bytes, which is current and which one Postgres holds."""
+    from penstock.commands import lake
+
+    lake.history(_connect(target, branch), table, as_json=json, limit=_number("--limit", limit))
+
+
+@task(
+    positional=["table"],
+    help={
+        "table": LAKE_TABLE,
+        "to": "Snapshot's id (lake.history), or a time: 2026-03-01T06:00, UTC.",
+        "yes": "Do not ask.",
+        "target": TARGET,
+        "branch": BRANCH,
+    },
+)
+@told
+def lake_rollback(
+    _: Context, table: str, to: str = "", yes: bool = False, target: str = "", branch: str = ""
+) -> None:
+    """Put a table back to a snapshot or a time, after asking; undone by rolling forward. A sync follows it exactly."""
+    from penstock.commands import lake
+
+    lake.rollback(_connect(target, branch), table, to=to, yes=yes)
+
+
+@task(
+    positional=["table"],
+    help={
+        "table": LAKE_TABLE,
+        "where": "Partitions alone, as Athena's OPTIMIZE takes them: year = 2026.",
+        "target": TARGET,
+        "branch": BRANCH,
+    },
+)
+@told
+def lake_optimize(_: Context, table: str, where: str = "", target: str = "", branch: str = "") -> None:
+    """Compact a table's small files and its deletes by Athena's OPTIMIZE. No row changes, in the lake or in Postgres."""
+    from penstock.commands import lake
+
+    lake.optimize(_connect(target, branch), table, where=where)
+
+
+@task(
+    positional=["table"],
+    help={"table": LAKE_TABLE, "yes": "Do not ask.", "target": TARGET, "branch": BRANCH},
+)
+@told
+def lake_vacuum(_: Context, table: str, yes: bool = False, target: str = "", branch: str = "") -> None:
+    """Forget a table's old snapshots by Athena's VACUUM; asks where Postgres still holds one of them."""
+    from penstock.commands import lake
+
+    lake.vacuum(_connect(target, branch), table, yes=yes)
+
+
+@task(
+    help={
+        "table": f"{LAKE_TABLE} All Iceberg models of the last build by default.",
+        "dry-run": "Only say what is due.",
+        "target": TARGET,
+        "branch": BRANCH,
+    },
+)
+@told
+def lake_upkeep(
+    _: Context, table: str = "", dry_run: bool = False, target: str = "", branch: str = ""
+) -> None:
+    """Compact and vacuum the tables for which it is due, by meta.upkeep or the settings, and say why the others are not.
+
+    Fit for a schedule: a table that is well costs a look at its metadata and no query.
+    """
+    from penstock.commands import lake
+
+    lake.upkeep(_connect(target, branch), _settings(target, branch), table=table, dry_run=dry_run)
+
+
+@task(
+    positional=["table"],
+    help={
+        "table": LAKE_TABLE,
+        "older-than": "Age of what is called an orphan: 3d, 36h; an hour at least. Default 3d.",
+        "delete": "Delete them, after asking.",
+        "yes": "Do not ask.",
+        "target": TARGET,
+        "branch": BRANCH,
+    },
+)
+@told
+def lake_orphans(
+    _: Context,
+    table: str,
+    older_than: str = "3d",
+    delete: bool = False,
+    yes: bool = False,
+    target: str = "",
+    branch: str = "",
+) -> None:
+    """List the files below a table's location that no snapshot and no metadata references, with their bytes."""
+    from penstock.commands import lake
+
+    lake.orphans(_connect(target, branch), table, older_than=older_than, delete=delete, yes=yes)
+
+
+@task(
+    positional=["table"],
+    help={
+        "table": LAKE_TABLE,
+        "by": "The new partitioning: tenant_id,year,month or month(sold_date). Left out, an interrupted one goes on.",
+        "finish": "Delete the old layout, after asking.",
+        "abort": "Go back to the old layout, after asking, with what was built since.",
+        "status": "Say where it stands.",
+        "yes": "Do not ask.",
+        "target": TARGET,
+        "branch": BRANCH,
+    },
+)
+@told
+def lake_repartition(
+    _: Context,
+    table: str,
+    by: str = "",
+    finish: bool = False,
+    abort: bool = False,
+    status: bool = False,
+    yes: bool = False,
+    target: str = "",
+    branch: str = "",
+) -> None:
+    """Give a table another partitioning in one step that no reader notices; interrupted, run it again.
+
+    Copied by CTAS and INSERTs, proved by counts and checksums, moved by one UpdateTable: docs/runbooks/repartition.md
+    """
+    from penstock.commands import lake
+
+    lake.repartition(
+        _connect(target, branch), table, by=by, finish=finish, abort=abort, status=status, yes=yes
     )
 
 
@@ -610,7 +784,7 @@ def _collection(name: str, default: Any = None, **others: Any) -> Collection:
 
 namespace = Collection(
     *(up, down, status, env, reset),
-    *(seed, build, freshness, cost, docs, demo),
+    *(seed, build, freshness, verify, cost, docs, demo),
     *(check, test, reference),
     _collection("generate", sales=generate_sales),
     _collection(
@@ -624,6 +798,16 @@ namespace = Collection(
     ),
     _collection("sync", sync_run, status=sync_status, history=sync_history, notify_test=sync_notify_test),
     _collection("query", query_run, library=query_library),
+    _collection(
+        "lake",
+        history=lake_history,
+        rollback=lake_rollback,
+        optimize=lake_optimize,
+        vacuum=lake_vacuum,
+        upkeep=lake_upkeep,
+        orphans=lake_orphans,
+        repartition=lake_repartition,
+    ),
     _collection("bench", bench_run, sync=bench_sync),
 )
 

@@ -77,6 +77,19 @@ class Settings(Variables, prefix="PENSTOCK_"):
         ge=0,
         description="Days that the records of sync runs are kept in `penstock.sync_runs`; 0 keeps all.",
     )
+    upkeep_small_files: int = Field(
+        5,
+        ge=2,
+        description="`invoke lake.upkeep` compacts a table when a partition has so many small files;"
+        " a model's `meta.upkeep` says otherwise (docs/lake.md).",
+    )
+    upkeep_delete_files: int = Field(
+        2, ge=1, description="The same when a data file has so many delete files."
+    )
+    upkeep_keep_days: float = Field(
+        5, ge=0, description="Days that `invoke lake.upkeep` keeps a table's snapshots."
+    )
+    upkeep_keep_snapshots: int = Field(3, ge=1, description="Snapshots that it keeps at least, however old.")
     notify_webhook: str = Field(
         "",
         repr=False,
