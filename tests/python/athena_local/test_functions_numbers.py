@@ -132,6 +132,9 @@ def test_average_of_decimals_is_rounded_half_up(execute: Execute) -> None:
         "from (values (decimal '39.92', decimal '1.00', decimal '99999999.99', decimal '0.00'),"
         " (decimal '39.93', decimal '1.01', decimal '99999999.98', decimal '0.00')) t(a, b, c, small)",
     )
+    # 3831.39 / 6 = 638.565, which the division of a double misses
+    prices = ", ".join(["decimal '638.00'"] * 5 + ["decimal '641.39'"])
+    check(execute, {"avg(x)": "638.57"}, f"from (values {prices}) t(x)")
 
 
 def test_aggregates_give_trinos_values(execute: Execute) -> None:

@@ -45,9 +45,11 @@ def _average_type(types: Sequence[Type]) -> str:
         size = "BIGINT" if kind.base == "interval day to second" else "INTEGER"
         return f"{_INTERVALS[kind.base]}(CAST(round({{0}}) AS {size}))"
     if kind is not None and kind.base == "decimal":
-        # DuckDB's avg is a double, and its cast of one to a decimal rounds half to even; Trino rounds half up. The double's
-        # shortest text is the mean as written, 39.925 and not 39.92499…, as long as it has no more than fifteen digits.
-        return to_type_of(kind, "CAST({0} AS VARCHAR)")
+        # DuckDB's avg is a double, off in its last digits, and its cast of one to a decimal rounds half to even; Trino's is
+        # exact and rounds half up. Fifteen digits of the double are the mean: one that is not half a unit is off from it
+        # by more than they leave out. A wider decimal has no such digits to spare.
+        exact = (kind.precision or 38) <= 15
+        return to_type_of(kind, "format('{{:.15g}}', {0})" if exact else "CAST({0} AS VARCHAR)")
     return to_type_of(kind, "{0}") if kind is not None and kind.base == "real" else "{0}"
 
 
