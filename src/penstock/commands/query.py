@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from penstock import console
@@ -12,6 +13,7 @@ from penstock.connections import Connections
 from penstock.errors import LakeError
 from penstock.lake.athena import QueryResult
 from penstock.lake.cost import prices, scan_dollars
+from penstock.settings import PROJECT_ROOT
 
 TABLE_ROWS = 1000  # more of them nobody reads in a terminal; a program gets all
 _INTEGERS = frozenset({"tinyint", "smallint", "integer", "bigint"})
@@ -65,7 +67,12 @@ def query(
 
 
 def library(
-    connections: Connections, domain: str, *, parameters: Sequence[str] = (), as_json: bool = False
+    connections: Connections,
+    domain: str,
+    *,
+    parameters: Sequence[str] = (),
+    as_json: bool = False,
+    root: Path = PROJECT_ROOT,
 ) -> None:
     """Print what each query of a library answered and cost; raises LakeError naming those that Athena refused."""
     from penstock.lake.library import run_library
@@ -83,7 +90,9 @@ def library(
                 begun = True
             bar.describe(name)
 
-        entries = run_library(connections, domain, parameters=read_parameters(parameters), on_start=on_start)
+        entries = run_library(
+            connections, domain, parameters=read_parameters(parameters), root=root, on_start=on_start
+        )
         bar.finish()
 
     def cost(scanned: int) -> float:

@@ -12,6 +12,7 @@ import pytest
 
 from penstock.commands import query as command
 from penstock.errors import LakeError
+from penstock.lake import library
 from penstock.lake import query as asking
 from penstock.lake.athena import QueryResult
 from penstock.lake.library import first_comment, run_library
@@ -250,3 +251,87 @@ def test_command_csv_and_json_at_once_are_refused() -> None:
         command.query(connections, "select 1", limit=None, as_csv=True, as_json=True)
     with pytest.raises(LakeError, match="less than nothing"):
         command.query(connections, "select 1", limit=-1)
+
+
+class Refusing:
+    """Refuses what mentions `nowhere`; what an unpruned twin asks scans ten times as much."""
+
+    def run(self, sql: str, **_named: Any) -> QueryResult:
+        if "nowhere" in sql:
+            raise LakeError("TABLE_NOT_FOUND: line 1:15: nowhere", hint="`invoke build` makes the models.")
+        scanned = 100_000_000 if "unpruned" in sql else 10_000_000
+        return QueryResult("q", ("n",), ("bigint",), [("1",)] * 3, scanned, 0.5, 0)
+
+
+@pytest.fixture
+def rendered(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """An Athena that takes all, and a dbt that renders each analysis as its name; returns what dbt was asked."""
+    asked: list[list[str]] = []
+
+    def render(_: Any, wanted: list[Path], **named: Any) -> dict[Path, str]:
+        asked.append([name_of(path) for path in wanted])
+        return {path: f"select {name_of(path)}" for path in wanted}
+
+    for module in (asking, library):
+        monkeypatch.setattr(module, "render", render)
+        monkeypatch.setattr(module, "Athena", lambda _: Refusing())
+    return asked
+
+
+def test_run_library_asks_all_by_one_rendering_and_twins_beside(
+    project: Path, rendered: list[list[str]]
+) -> None:
+    connections: Any = Named()
+    entries = run_library(connections, "sales", root=project)
+    assert rendered == [
+        ["sales/brand_performance", "sales/pruning", "sales/shared", "sales/pruning_unpruned"]
+    ]
+    assert [(entry.name, entry.question, entry.unpruned_bytes) for entry in entries] == [
+        ("sales/brand_performance", "Which brands?", None),
+        ("sales/pruning", "", 100_000_000),
+        ("sales/shared", "", None),
+    ]
+
+
+def test_command_library_one_that_fails_is_named_and_the_others_run(
+    project: Path,
+    rendered: list[list[str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (project / "analyses" / "sales" / "nowhere.sql").write_text("-- Where is it?\nselect 1")
+    connections: Any = Named()
+
+    with pytest.raises(LakeError) as caught:
+        command.library(connections, "sales", root=project)
+    assert (
+        caught.value.message == "1 of 4 queries failed.\n  sales/nowhere: TABLE_NOT_FOUND: line 1:15: nowhere"
+    )
+    assert caught.value.hint == "`invoke build` makes the models."
+    told = capsys.readouterr()
+    shown = " ".join(told.out.split())
+    assert "sales/nowhere failed Where is it?" in shown
+    assert "sales/brand_performance 3 0.50 10.0 MB $0.000050 Which brands?" in shown
+    assert "total 1.50 30.0 MB $0.000150" in shown
+    assert (
+        "sales/pruning: without its partitions the same scanned 100.0 MB; pruning left 10.0% of it."
+        in told.err
+    )
+
+    with pytest.raises(LakeError, match="1 of 4"):
+        command.library(connections, "sales", as_json=True, root=project)
+    by_name = {entry["query"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert by_name["sales/nowhere"]["rows"] is None
+    assert by_name["sales/nowhere"]["error"] == "TABLE_NOT_FOUND: line 1:15: nowhere"
+    assert by_name["sales/pruning"]["unpruned_bytes_scanned"] == 100_000_000
+    assert by_name["sales/shared"]["dollars"] == pytest.approx(0.00005)
+
+
+def test_query_tells_what_the_unpruned_twin_scanned(
+    project: Path, rendered: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    connections: Any = Named()
+    answer = query(connections, "sales/pruning", parameters={"month": "3"}, root=project)
+    assert rendered == [["sales/pruning", "sales/pruning_unpruned"]]
+    assert answer.unpruned is not None
+    assert (answer.result.bytes_scanned, answer.unpruned.bytes_scanned) == (10_000_000, 100_000_000)
+    assert query(connections, "sales/shared", root=project).unpruned is None
