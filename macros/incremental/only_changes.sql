@@ -1,4 +1,4 @@
-{% macro only_changes(rows, key, values, tombstone) %}
+{% macro only_changes(rows, key, values, tombstone, wide=[]) %}
     {#- Arguments that would silently lose rows are refused here, at compile time. -#}
     {%- if not key -%}
         {{ exceptions.raise_compiler_error('only_changes: key must name at least one column.') }}
@@ -13,15 +13,32 @@
             "only_changes: '" ~ column ~ "' is in key and in values; the key is what cannot change."
         ) }}
     {%- endfor -%}
+    {%- for column in wide if column not in values or column == tombstone -%}
+        {{ exceptions.raise_compiler_error(
+            "only_changes: wide '" ~ column ~ "' must be one of values " ~ values ~ ' other than the tombstone.'
+        ) }}
+    {%- endfor -%}
+    {%- set narrow = values | reject('in', wide) | list -%}
     select
         {%- for column in key %}
-        coalesce(incoming.{{ column }}, built.{{ column }}) as {{ column }},
+        {{ 'differing.' ~ column if wide else 'coalesce(incoming.' ~ column ~ ', built.' ~ column ~ ') as ' ~ column }},
         {%- endfor %}
         {%- for column in values %}
         incoming.{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ rows }} as incoming
-    full outer join {{ this }} as built
+    from {{ '(' if wide else rows ~ ' as incoming' }}
+    {%- if wide %}
+        select
+            {%- for column in key %}
+            coalesce(incoming.{{ column }}, built.{{ column }}) as {{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        from (
+            {{ with_checksums(rows, key + narrow, wide) | indent(12) }}
+        ) as incoming
+    {%- endif %}
+    full outer join {% if wide %}(
+            {{ with_checksums(this, key + narrow, wide) | indent(12) }}
+        ){% else %}{{ this }}{% endif %} as built
         on
             {%- for column in key %}
             {{ 'and ' if not loop.first }}incoming.{{ column }} = built.{{ column }}
@@ -32,4 +49,24 @@
         {%- for column in values %}
         or incoming.{{ column }} is distinct from built.{{ column }}
         {%- endfor %}
+    {%- if wide %}
+    ) as differing
+    left join {{ rows }} as incoming
+        on
+            {%- for column in key %}
+            {{ 'and ' if not loop.first }}differing.{{ column }} = incoming.{{ column }}
+            {%- endfor %}
+    {%- endif %}
+{%- endmacro %}
+
+
+{% macro with_checksums(relation, columns, wide) -%}
+select
+    {{ columns | join(',\n    ') }},
+    {%- for column in wide %}
+    checksum({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from {{ relation }}
+group by
+    {{ columns | join(',\n    ') }}
 {%- endmacro %}

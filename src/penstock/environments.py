@@ -24,6 +24,7 @@ FROM_GIT = "git"
 _PREVIEW = re.compile(r"preview/pr-([1-9][0-9]{0,8})")
 # 63 bytes: Postgres's limit for a database's name, which a branch is locally. The characters need no quoting in a shell.
 _BRANCH_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
+_BESIDE_LANDED = re.compile(r"\w+_(local|dev|production)")  # a landed database, where histories are built too
 _MARTS = re.compile(r"analytics_(?:local|dev|production)(?:_pr_[0-9]+)?(?=_|$)")
 
 
@@ -86,7 +87,11 @@ class Environment:
 
         What is synced is named by the last build's manifest: without this, a preview's rows would go into dev's database.
         """
-        if marts_of(database) not in (None, self.marts_database):
+        marts = marts_of(database)
+        beside = _BESIDE_LANDED.fullmatch(database) if marts is None else None
+        if marts not in (None, self.marts_database) or (
+            beside is not None and (self.is_preview or beside[1] != self.target)
+        ):
             flag = f" --branch {self.branch}" if self.branch else ""
             flag += "" if self.target == "local" else f" --target {self.target}"
             raise SettingsError(
@@ -109,6 +114,10 @@ class Environment:
         from penstock.sources import get
 
         return f"{get(source).database}_{self.target}"
+
+    def history_database(self, source: str) -> str:
+        """Where a source's history is built: beside what landed; a preview's in its own marts, or it would change dev's."""
+        return self.marts_database if self.is_preview else self.landed_database(source)
 
     def landed_location(self, table: str) -> str:
         """s3:// prefix of a landed table's files, ending in '/'; the table is named as `penstock.sources.table` takes it."""

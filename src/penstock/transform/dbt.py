@@ -162,6 +162,10 @@ def _environ(connections: Connections, side: Side) -> dict[str, str]:
             f"PENSTOCK_{source.upper()}_DATABASE": environment.landed_database(source)
             for source in sources.declared()
         },
+        **{
+            f"PENSTOCK_{source.upper()}_HISTORY_DATABASE": environment.history_database(source)
+            for source in sources.declared()
+        },
     }
     # a profile that is not there stops boto3, even where it is given keys
     ignored = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} if connections.access_key else set()
