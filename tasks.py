@@ -136,9 +136,9 @@ def reset(_: Context, yes: bool = False) -> None:
 @task(
     iterable=["file"],
     help={
-        "file": "CSV to land (.csv, .csv.gz, .csv.xz); may be given several times.",
-        "rows": "Land a generated file of that many rows instead.",
-        "source": "Which source the files belong to.",
+        "file": "File to land: CSV (.csv, .csv.gz, .csv.xz), Parquet or JSON lines, as the source takes; may be repeated.",
+        "rows": "Land a generated forecast of that many rows instead.",
+        "source": "Source that the files belong to: a file's name in sources/, or source.table.",
         "remove": "Delete the landed file of that name.",
         "target": TARGET,
     },
@@ -155,7 +155,7 @@ def seed(
     """Check files whole, land them in S3, and see to it that Athena has a table over them.
 
     Bad input is refused with file, line, column and value, and nothing is sent. The same content is not sent again.
-    Without --file and --rows: the default generated data set of 1,251,250 rows.
+    Without --file and --rows: the default generated forecast of 1,251,250 rows, or what lies in output/<source>/.
     """
     from penstock.commands import data
 
@@ -772,6 +772,20 @@ def bench_sync(
     )
 
 
+@task(
+    help={
+        "rows": "Rows of the table, in 20 tenants and 24 months.",
+        "rounds": "Interleaved rounds; the median counts.",
+    }
+)
+@told
+def bench_layouts(_: Context, rows: str = "96000", rounds: str = "3") -> None:
+    """Measure a sales table by year and month beside one by tenant, year and month: bytes scanned and seconds."""
+    from penstock.commands import bench as benchmark
+
+    benchmark.layouts(_settings("local"), rows=_number("--rows", rows), rounds=_number("--rounds", rounds))
+
+
 def _collection(name: str, default: Any = None, **others: Any) -> Collection:
     """Return the tasks of one subject: `invoke NAME` runs the default, if there is one, `invoke NAME.OTHER` another."""
     found = Collection(name)
@@ -808,7 +822,7 @@ namespace = Collection(
         orphans=lake_orphans,
         repartition=lake_repartition,
     ),
-    _collection("bench", bench_run, sync=bench_sync),
+    _collection("bench", bench_run, sync=bench_sync, layouts=bench_layouts),
 )
 
 

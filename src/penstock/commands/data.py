@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # seed
 
+OUTPUT = Path("output")  # below the folder that the task is run in; a folder a source, which generators fill
+
 
 def seed(settings: Settings, *, files: list[str], rows: int, source: str, remove: str) -> None:
     if sum((bool(files), bool(rows), bool(remove))) > 1:
@@ -37,8 +39,39 @@ def seed(settings: Settings, *, files: list[str], rows: int, source: str, remove
     if files:
         show_seeded(land(connections, [Path(file) for file in files], source))
         return
+    if source != "forecast":
+        if rows:
+            raise LandingError(
+                "--rows generates forecasts alone.",
+                hint="invoke generate.sales --num-records N writes sales; then invoke seed --source sales",
+            )
+        show_seeded(land(connections, waiting(source), source))
+        return
     with generated(rows) as path:
         show_seeded(land(connections, [path], source))
+
+
+def waiting(source: str) -> list[Path]:
+    """Return the files in a source's output folder, where generators write: those that a seed without --file lands.
+
+    Of files that would land under one name the newest is taken. Raises: LandingError when there is none.
+    """
+    from penstock.landing.seed import lands
+    from penstock.sources import table
+
+    declared = table(source)
+    folder = OUTPUT / declared.source
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime_ns):
+        if path.is_file() and (name := lands(declared, path)):
+            found[name] = path
+    if not found:
+        generator = f" or make some: invoke generate.{declared.source}" if declared.source == "sales" else ""
+        raise LandingError(
+            f"No file was given to seed, and there is none in {folder}/.",
+            hint=f"Give one with --file,{generator}.",
+        )
+    return sorted(found.values())
 
 
 @contextmanager
@@ -89,6 +122,13 @@ def show_seeded(report: SeedReport) -> None:
     for file in report.files:
         for notice in file.notices:
             console.note(f"{file.name}: {notice}")
+    if report.undeclared:
+        source = report.source.partition(".")[0]
+        console.note(
+            f"{report.table} has columns that are not declared; add to sources/{source}.yml, and to the models:"
+        )
+        for column in report.undeclared:
+            console.note(f"    - {{name: {column.name}, type: {quoted(column.type)}, nullable: true}}")
     rows = [
         (
             file.name,
@@ -100,6 +140,11 @@ def show_seeded(report: SeedReport) -> None:
     ]
     console.show_table(f"Landed in {report.location}", ["file", "rows", "size", ""], rows, right=[1, 2])
     console.success(f"{report.table} is readable on Athena ({report.seconds:.1f} s). Next: invoke build")
+
+
+def quoted(type_: str) -> str:
+    """Return a type as it is written within braces in yml, where a comma ends a value."""
+    return f'"{type_}"' if "," in type_ else type_
 
 
 # build

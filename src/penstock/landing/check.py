@@ -9,38 +9,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.landing import exact
+from penstock.landing.checked import Checked
 from penstock.landing.duplicates import ROWS_IN_MEMORY, KeyHashes, Repeats, hashed
 from penstock.landing.fast import FastCheck, Keys, text_numbers
 from penstock.landing.faults import SHOWN, Fault, Faults
 from penstock.landing.normalize import BOM, Normalizer
 from penstock.landing.reading import BLOCK_BYTES, Block, blocks, landed_name
-from penstock.sources.declaration import Table
+from penstock.sources.declaration import NAME, Column, Table
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # Fewer lines than these go to the exact check at once: below, calling the fast one costs more than it saves.
 _EXACT_LINES = 500
 _EPOCH = date(1970, 1, 1).toordinal()
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a file was found to be. `size` and `sha256` are of the normalized bytes, those that land."""
-
-    path: Path
-    name: str
-    rows: int
-    size: int
-    sha256: str
-    notices: tuple[str, ...]
-    faults: Faults
+_HEADER_BYTES = 64 * 1024
 
 
 def check(
@@ -55,11 +45,18 @@ def check(
 
     Raises: LandingError for a file that cannot be read or decompressed. Faults in its content are returned.
     """
-    return _Check(path, table, on_bytes, block_bytes, rows_in_memory).run()
+    if table.format == "parquet":
+        from penstock.landing.typed import check_typed
+
+        return check_typed(
+            path, table, on_bytes=on_bytes, block_bytes=block_bytes, rows_in_memory=rows_in_memory
+        )
+    fitted, found, notices = _fitted(path, table, block_bytes)
+    return _Check(path, fitted, on_bytes, block_bytes, rows_in_memory).run(found, notices)
 
 
 def normalized(path: Path, table: Table, *, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Yield the bytes of a file that land."""
+    """Yield the bytes of a CSV file that land."""
     for _, data in Normalizer(table).blocks(blocks(path, block_bytes=block_bytes)):
         yield data
 
@@ -80,7 +77,7 @@ class _Check:
         self.rows = self.size = 0
         self.header_seen = False
 
-    def run(self) -> Checked:
+    def run(self, found: tuple[Column, ...] = (), notices: tuple[str, ...] = ()) -> Checked:
         normalizer, digest = Normalizer(self.table), hashlib.sha256()
         with KeyHashes(self.rows_in_memory) as keys:
             for block, data in normalizer.blocks(
@@ -91,9 +88,9 @@ class _Check:
                 rows = self._without_header(block, data)
                 if rows is None:
                     break
-                found = self._keys(*rows, faults=self.faults)[0]
-                keys.add(hashed(found))
-                self.rows += len(found[0])
+                columns = self._keys(*rows, faults=self.faults)[0]
+                keys.add(hashed(columns))
+                self.rows += len(columns[0])
             else:
                 if not self.rows and not self.faults.count:
                     self._fault(1, "", "", "has no rows" if self.header_seen else "is empty")
@@ -104,8 +101,10 @@ class _Check:
             rows=self.rows,
             size=self.size,
             sha256=digest.hexdigest(),
-            notices=normalizer.notices(),
+            notices=(*notices, *normalizer.notices()),
             faults=self.faults,
+            table=self.table,
+            found=found,
         )
 
     def _fault(self, line: int, column: str, value: str, problem: str) -> None:
@@ -162,18 +161,93 @@ class _Check:
             columns, lines = self._keys(*rows, faults=ignored)
             again, firsts = repeats.find(columns, lines)
             for index, first in zip(again[:SHOWN].tolist(), firsts[:SHOWN].tolist(), strict=True):
-                value = ", ".join(
-                    self._shown(name, columns[at][index]) for at, name in enumerate(self.table.key)
-                )
+                value = self._key_shown(rows[0], int(lines[index]))
                 self._fault(int(lines[index]), named, value, f"is already in line {first}")
             self.faults.count += max(0, len(again) - SHOWN)  # no later row of a block is among the first
         if repeats.full:
             self.faults.count = before + surplus
 
-    def _shown(self, name: str, number: np.int64) -> str:
-        if self.table.columns[self.table.position(name)].type == "date":
-            return date.fromordinal(int(number) + _EPOCH).isoformat()
-        return str(int(number))
+    def _key_shown(self, block: Block, line: int) -> str:
+        """Return the key of a line as it stands in the file."""
+        raw = block.data.split(b"\n", line - block.line + 1)[line - block.line]
+        fields = Normalizer(self.table).normal(raw)[:-1].decode().split(self.table.delimiter)
+        return ", ".join(fields[self.table.position(name)] for name in self.table.key)
+
+
+def _fitted(path: Path, table: Table, block_bytes: int) -> tuple[Table, tuple[Column, ...], tuple[str, ...]]:
+    """Return the table that a file's header is of: the declared one, with columns added at its end or gone from there.
+
+    Athena reads CSV by position: what is new can only come last, and only the last columns can be missing, if they may be
+    empty. With it come the columns that are new, and what is to be told. Any other header is left for the check to refuse.
+    """
+    names = _header_names(path, table)
+    declared = [column.name for column in table.columns]
+    shared = min(len(names), len(declared))
+    if names == declared or names[:shared] != declared[:shared] or not names:
+        return table, (), ()
+    if len(names) < len(declared):
+        gone = table.columns[len(names) :]
+        if not all(column.nullable for column in gone):
+            return table, (), ()
+        lost = {column.name for column in gone}
+        fewer = replace(
+            table,
+            columns=table.columns[: len(names)],
+            ordered=tuple(names for names in table.ordered if not lost & set(names)),
+            derived=tuple(each for each in table.derived if not lost & {each.column, each.of}),
+        )
+        told = ", ".join(column.name for column in gone)
+        return fewer, (), (f"{told}: not in the file, which Athena reads as NULL",)
+    new = names[len(declared) :]
+    if not all(NAME.fullmatch(name) for name in new) or len(set(names)) < len(names):
+        return table, (), ()
+    found = tuple(
+        Column(name, kind, nullable=True)
+        for name, kind in zip(new, _types(path, table, len(declared), len(new), block_bytes), strict=True)
+    )
+    return replace(table, columns=(*table.columns, *found)), found, ()
+
+
+def _header_names(path: Path, table: Table) -> list[str]:
+    """Return the names in the first line that is not blank; none where it is no text."""
+    normalizer = Normalizer(table)
+    for block in blocks(path, block_bytes=_HEADER_BYTES):
+        if data := normalizer.normal(block.data, first=block.line == 1):
+            try:
+                return data.partition(b"\n")[0].decode().split(table.delimiter)
+            except UnicodeDecodeError:
+                return []
+    return []
+
+
+def _types(path: Path, table: Table, first: int, count: int, block_bytes: int) -> list[str]:
+    """Return the narrowest types that take all values of the columns from the place `first` on."""
+    fitting = [["bigint", "double", "date", "timestamp", "boolean"] for _ in range(count)]
+    seen = [False] * count
+    normalizer, header = Normalizer(table), True
+    for block in blocks(path, block_bytes=block_bytes):
+        data = normalizer.normal(block.data, first=block.line == 1)
+        lines = data.decode("utf-8", "replace").split("\n")[:-1]
+        values: list[set[str]] = [set() for _ in range(count)]
+        for line in lines[1:] if header and lines else lines:
+            for held, field in zip(values, line.split(table.delimiter)[first : first + count], strict=False):
+                held.add(field)
+        header = header and not lines
+        for place, held in enumerate(values):
+            held -= {"", exact.NULL_MARK}
+            seen[place] = seen[place] or bool(held)
+            fitting[place] = [kind for kind in fitting[place] if _all_fit(kind, held)]
+    return [kinds[0] if kinds and any_ else "string" for kinds, any_ in zip(fitting, seen, strict=True)]
+
+
+def _all_fit(kind: str, values: set[str]) -> bool:
+    column = Column("value", kind)
+    try:
+        for value in values:
+            exact.value_of(column, value)
+    except exact.FieldError:
+        return False
+    return True
 
 
 def _split(block: Block) -> Iterator[Block]:
@@ -210,9 +284,14 @@ def _header_problem(text: str, table: Table) -> str:
 
 def _integers(values: list[exact.Value]) -> NDArray[np.int64]:
     """Return key values of the exact check as the numbers that `fast.as_integers` makes of whole columns."""
-    if values and isinstance(values[0], str):
+    first = values[0] if values else 0
+    if isinstance(first, str):
         return text_numbers([str(value) for value in values])
-    if values and isinstance(values[0], float):
+    if isinstance(first, Decimal):  # 1.5 and 1.50 are one key
+        return text_numbers([f"{value:f}".rstrip("0").rstrip(".") for value in values])
+    if isinstance(first, float):
         return np.array(values, np.float64).view(np.int64)
+    if isinstance(first, datetime):
+        return np.array(values, "datetime64[ms]").view(np.int64)
     numbers = [value.toordinal() - _EPOCH if isinstance(value, date) else value for value in values]
     return np.array(numbers, np.int64)

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from itertools import pairwise
 
 from penstock.landing.faults import Fault, Faults
 from penstock.landing.normalize import Normalizer
 from penstock.landing.reading import Block
-from penstock.sources.declaration import Column, Table
+from penstock.sources.declaration import Column, Derived, Part, Table
 
 _INTEGER = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]*)?|-?\.[0-9]+")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,3})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ODD = re.compile(rb'["\\\r]')  # what a normalizer may have to alter inside a line
 _INTEGER_BOUNDS = {"int": 2**31, "bigint": 2**63}
 
 NULL_MARK = "\\N"
 
-Value = int | float | date | str | None
+Value = int | float | Decimal | bool | date | datetime | str | None
 
 
 class FieldError(ValueError):
@@ -103,6 +106,14 @@ def _values(table: Table, file: str, number: int, line: bytes, faults: Faults) -
                     ", ".join(fields[place] for place in places),
                     "do not rise from left to right",
                 )
+        for derived in table.derived:
+            places = [table.position(derived.column), table.position(derived.of)]
+            if not _agrees(derived, *(values[place] for place in places)):
+                fault(
+                    f"{derived.column}, {derived.of}",
+                    ", ".join(fields[place] for place in places),
+                    f"do not agree: {derived.column} is the {derived}",
+                )
     return values
 
 
@@ -130,12 +141,16 @@ def value_of(column: Column, field: str) -> Value:
     if column.type == "string":
         if column.pattern and not re.fullmatch(column.pattern, field):
             raise FieldError(f"is not {column.means or 'a value that the column takes'}")
+        if column.one_of and field not in column.one_of:
+            raise FieldError(f"is none of {', '.join(column.one_of)}")
         return field
-    if column.type == "date":
-        return _date(field)
-    number = _number(column, field)
+    if column.type in _OTHERS:
+        return _OTHERS[column.type](field)
+    number = _decimal(column, field) if column.kind == "decimal" else _number(column, field)
     if column.minimum is not None and number < column.minimum:
         raise FieldError(f"is less than {column.minimum:,}")
+    if column.above is not None and number <= column.above:
+        raise FieldError(f"is not more than {column.above:,}")
     if column.maximum is not None and number > column.maximum:
         raise FieldError(f"is more than {column.maximum:,}")
     return number
@@ -148,6 +163,53 @@ def _date(field: str) -> date:
         return date.fromisoformat(field)
     except ValueError:
         raise FieldError("is a date that does not exist") from None
+
+
+def _moment(field: str) -> datetime:
+    if not _MOMENT.fullmatch(field):
+        raise FieldError("is not a moment of the form YYYY-MM-DD HH:MM:SS, with milliseconds at most")
+    try:
+        return datetime.fromisoformat(field)
+    except ValueError:
+        raise FieldError("is a moment that does not exist") from None
+
+
+def _boolean(field: str) -> bool:
+    if field not in ("true", "false"):
+        raise FieldError("is neither true nor false")
+    return field == "true"
+
+
+_OTHERS: dict[str, Callable[[str], Value]] = {"date": _date, "timestamp": _moment, "boolean": _boolean}
+
+
+def _decimal(column: Column, field: str) -> Decimal:
+    if not _DECIMAL.fullmatch(field):
+        raise FieldError("is not a number")
+    precision, scale = column.digits
+    number = Decimal(field)
+    if number and number.adjusted() >= precision - scale:
+        raise FieldError(f"has more than {precision - scale} digits before the point")
+    if len(field.partition(".")[2].rstrip("0")) > scale:
+        raise FieldError(f"has more than {scale} decimals")
+    return number
+
+
+def part_of(part: Part, moment: date) -> int:
+    """Return a part of a date or moment as a number."""
+    if part == "quarter":
+        return (moment.month + 2) // 3
+    return int(getattr(moment, part, 0))  # a date's hour is 0
+
+
+def _agrees(derived: Derived, value: Value, moment: Value) -> bool:
+    """Return whether a column is the part of the date that it repeats; an empty field says nothing."""
+    if value is None or not isinstance(moment, date):
+        return True
+    number = part_of(derived.part, moment)
+    if not isinstance(value, str):
+        return value == number
+    return value == {"quarter": f"Q{number}", "year": str(number)}.get(derived.part, f"{number:02}")
 
 
 def _number(column: Column, field: str) -> int | float:

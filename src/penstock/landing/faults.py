@@ -14,8 +14,8 @@ _VALUE_SHOWN = 60  # characters of a value
 class Fault:
     """One fault.
 
-    line: counts the file's own lines from 1, the header's included.
-    column: empty where the fault is the whole line's; several, joined by ", ", where it lies between them.
+    line: counts the file's own lines from 1, the header's included; or rows, if that is the unit. 0: the fault is the
+    file's. column: empty where the fault is the whole line's; several, joined by ", ", where it lies between them.
     """
 
     file: str
@@ -23,9 +23,10 @@ class Fault:
     column: str
     value: str
     problem: str
+    unit: str = "line"
 
     def __str__(self) -> str:
-        where = f"{self.file} line {self.line}"
+        where = f"{self.file} {self.unit} {self.line}" if self.line else self.file
         if self.column:
             where += f", column{'s' if ', ' in self.column else ''} {self.column}"
         value = self.value if len(self.value) <= _VALUE_SHOWN else self.value[:_VALUE_SHOWN] + "…"

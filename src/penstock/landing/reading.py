@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from penstock.errors import LandingError
+from penstock.sources.declaration import Table
 
 # Valid 64 KiB and up. Smaller costs calls (at 256 KiB a check takes half as long again), larger only memory:
 # measured on 1.25 million rows, 4 and 16 MiB are equally fast.
@@ -21,6 +22,7 @@ BLOCK_BYTES = 4 * 1024**2
 LONGEST_LINE = 1024**2
 
 COMPRESSIONS = (".gz", ".xz")
+JSON_LINES = (".jsonl", ".json", ".ndjson")
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,23 @@ class Block:
     data: bytes
 
 
-def landed_name(path: Path) -> str:
-    """Return the name a file lands under: its own, without the ending of a compression."""
-    return path.stem if path.suffix.lower() in COMPRESSIONS else path.name
+def landed_name(path: Path, table: Table | None = None) -> str:
+    """Return the name a file lands under: its own without the ending of a compression; .parquet in a Parquet table."""
+    name = path.stem if path.suffix.lower() in COMPRESSIONS else path.name
+    if table is None or table.format == "csv":
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}.parquet" if dot and f".{suffix.lower()}" in (*JSON_LINES, ".parquet") else name
+
+
+def is_json_lines(path: Path) -> bool:
+    """Return whether a file's name says that it holds JSON lines."""
+    return landed_name(path).lower().endswith(JSON_LINES)
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file's name says that it is Parquet."""
+    return path.suffix.lower() == ".parquet"
 
 
 def blocks(

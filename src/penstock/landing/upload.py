@@ -34,11 +34,12 @@ ROWS_KEY = "rows"
 
 @dataclass(frozen=True)
 class Content:
-    """What is to lie in the object: its size and SHA-256, and metadata to keep beside them."""
+    """What is to lie in the object: its size and SHA-256, metadata to keep beside them, and its media type."""
 
     size: int
     sha256: str
     metadata: dict[str, str]
+    type: str = "text/csv; charset=utf-8"
 
 
 def lies_there(s3: Any, bucket: str, key: str, content: Content) -> bool:
@@ -89,7 +90,7 @@ def upload(
         Bucket=bucket,
         Key=key,
         ChecksumAlgorithm="SHA256",
-        ContentType="text/csv; charset=utf-8",
+        ContentType=content.type,
         Metadata={**content.metadata, DIGEST_KEY: content.sha256},
     )["UploadId"]
     this = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
