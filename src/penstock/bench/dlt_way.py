@@ -2,8 +2,8 @@
 
 The fastest that dlt 1.31 was found to do: its filesystem source with an incremental cursor on modification_date, Arrow
 tables, Parquet files loaded by ADBC. The first load appends; later ones merge by its "cdc" strategy, which deletes what the
-files of the touched dates no longer hold and leaves equal rows unwritten. dlt makes no plain indexes: they are built here
-after the first load, as its user would have to.
+files of the touched dates no longer hold and leaves equal rows unwritten. dlt makes neither the spec's surrogate key and
+times nor plain indexes: they are added here after the first load, as its user would have to.
 
 Reads one JSON object from its standard input: see `Job`. Run by `penstock.bench.sync_ways`.
 """

@@ -312,7 +312,7 @@ class Ways:
             "dataset": DLT_TABLE,
             "table": first_load.TABLE,
             "pipelines_dir": str(self._pipelines),
-            "after": self._dlt_indexes() if first_time else [],
+            "after": self._dlt_after() if first_time else [],
         }
         return self._child("dlt_way", job, DLT_LIMIT_SECONDS)
 
@@ -322,14 +322,18 @@ class Ways:
         arguments = [sys.executable, "-W", "ignore", str(program)]
         return command(arguments, env=env, given=json.dumps(job), limit_seconds=limit_seconds)
 
-    def _dlt_indexes(self) -> list[str]:
-        """Return ours, but for the primary key on `id`, which dlt's table has not: one index less for dlt to build."""
-        found = first_load.indexes(self.connections)
+    def _dlt_after(self) -> list[str]:
+        """Return what makes dlt's new table the spec's: the three columns that dlt has no word for, and the eight indexes."""
         table = f"{DLT_TABLE}.{first_load.TABLE}"
+        found = first_load.indexes(self.connections)
         return [
-            definition.replace(f" ON public.{first_load.TABLE} ", f" ON {table} ", 1)
-            for name, definition in found
-            if not definition.endswith("(id)")
+            f"alter table {table} add column id serial,"
+            " add column created_at timestamp not null default current_timestamp,"
+            " add column updated_at timestamp not null default current_timestamp",
+            *(
+                definition.replace(f" ON public.{first_load.TABLE} ", f" ON {table} ", 1)
+                for _, definition in found
+            ),
         ]
 
     def _end_sessions(self) -> None:

@@ -97,6 +97,8 @@ def change(
     """
     table, scope = table_name(declaration), plan.predicate("t")
     merged = deleted = 0
+    if staged or gone:
+        _know_keys(connection, declaration)
     if staged:
         connection.execute(f"analyze pg_temp.{STAGING} ({_key(declaration)})".encode())
         _refuse_elsewhere(connection, declaration, plan)
@@ -133,6 +135,27 @@ def _key(declaration: Declaration) -> str:
 
 def _on(declaration: Declaration, left: str, right: str) -> str:
     return " and ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in declaration.key)
+
+
+def _know_keys(connection: Connection, declaration: Declaration) -> None:
+    """See to it that Postgres knows how its keys are spread: a table just loaded, or restored, has no statistics yet.
+
+    Without them it took the index of a date for each staged row instead of the key's (9 s against 0.1 s for 8,000 rows in
+    400,000). Where another session, autovacuum's say, is at it, rows are matched by hashing the partitions in scope.
+    """
+    if _keys_known(connection, declaration):
+        return
+    connection.execute(f"analyze (skip_locked) {table_name(declaration)} ({_key(declaration)})".encode())
+    if not _keys_known(connection, declaration):
+        connection.execute("select set_config('enable_nestloop', 'off', true)")
+
+
+def _keys_known(connection: Connection, declaration: Declaration) -> bool:
+    row = connection.execute(
+        "select count(distinct attname) from pg_stats where schemaname = %s and tablename = %s and attname = any(%s)",
+        [declaration.schema, declaration.table, list(declaration.key)],
+    ).fetchone()
+    return row == (len(declaration.key),)
 
 
 def _refuse_elsewhere(connection: Connection, declaration: Declaration, plan: Plan) -> None:

@@ -59,6 +59,23 @@ def test_cancel_in_any_batches_is_a_multiset_difference() -> None:
             assert int((committed.left() == value).sum()) == max(0, had - has)
 
 
+@stack
+def test_a_change_knows_how_the_keys_are_spread(
+    lake: Connections, forecast: Any, declared: Declaration
+) -> None:
+    """Without statistics Postgres took the index of the date, not the key's, and read a day's rows for each staged one."""
+    january = forecast.add(rows(1, 500), part(1))
+    forecast.commit()
+    run(lake, declared)
+    known = "select count(*) from pg_stats where tablename = 'forecast_data' and attname = any(%s)"
+    execute(lake, "alter table forecast_data set (autovacuum_enabled = off)")
+    forecast.add([row | {"y_50": 7.5} if row["restaurant_id"] == 4 else row for row in rows(1, 500)], part(1))
+    forecast.commit(remove=[january])
+    run(lake, declared)
+    with psycopg.connect(lake.database_url) as connection:
+        assert connection.execute(known, [list(declared.key)]).fetchone() == (len(declared.key),)
+
+
 # -- what travels --------------------------------------------------------------------------------------------------------
 
 
