@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock import console
@@ -107,7 +108,18 @@ def _declared(connections: Connections, select: str) -> list[Declaration]:
     chosen = declarations(manifest, [name for name in select.replace(",", " ").split() if name])
     for declaration in chosen:
         connections.environment.require_own_marts(declaration.lake_database, declaration.model)
-    return chosen
+    return chosen if select.split() else _built(connections, manifest, chosen)
+
+
+def _built(connections: Connections, manifest: Path, chosen: list[Declaration]) -> list[Declaration]:
+    """Return those that can be there: a model whose source has never landed was never built, and that is no failure."""
+    from penstock.lake.readiness import unbuilt
+
+    models = [(found.model, found.lake_database, found.lake_table) for found in chosen]
+    waiting = unbuilt(connections, manifest, models)
+    for model, source in waiting.items():
+        console.note(f"{model} is not synced: source {source} has not landed")
+    return [found for found in chosen if found.model not in waiting]
 
 
 def _notify(

@@ -6,6 +6,9 @@ looked up (permissions, a network that is down) is left for dbt to meet, which n
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from penstock import sources
@@ -30,6 +33,54 @@ def require_landed(connections: Connections) -> None:
     if not any(_there(glue.get_table, DatabaseName=database, Name=name) for database, name in tables):
         told = " and no ".join(f"{database}.{name}" for database, name in tables)
         raise BuildError(f"Nothing has landed yet: there is no {told}.", hint="invoke seed")
+
+
+def absent_sources(connections: Connections) -> list[str]:
+    """Return the sources that have not landed, sorted: a table of theirs is not there. A look-up a table."""
+    environment, glue = connections.environment, connections.client("glue")
+    return sorted(
+        name
+        for name, source in sources.declared().items()
+        if not all(
+            _there(glue.get_table, DatabaseName=environment.landed_database(name), Name=table.name)
+            for table in source.tables
+        )
+    )
+
+
+def unbuilt(
+    connections: Connections, manifest: Path, models: Iterable[tuple[str, str, str]]
+) -> dict[str, str]:
+    """Return the models that are not there because a source of theirs has not landed, with that source.
+
+    models: name, database and table of each. A model that is not there although its sources have landed is not among them:
+    that is for who reads it to refuse. Costs a look-up a source while all have landed.
+    """
+    absent = absent_sources(connections)
+    if not absent:
+        return {}
+    parents = json.loads(manifest.read_text(encoding="utf-8"))["parent_map"]
+    glue, found = connections.client("glue"), {}
+    for model, database, table in models:
+        wanting = [name for name in absent if name in _sources_of(model, parents)]
+        if wanting and not _there(glue.get_table, DatabaseName=database, Name=table):
+            found[model] = wanting[0]
+    return found
+
+
+def _sources_of(model: str, parents: dict[str, list[str]]) -> set[str]:
+    """Return the sources that a model comes from, however far above."""
+    known, found = set[str](), set[str]()
+    waiting = [node for node in parents if node.startswith("model.") and node.endswith(f".{model}")]
+    while waiting:
+        node = waiting.pop()
+        if node in known:
+            continue
+        known.add(node)
+        waiting += parents.get(node, [])
+        if node.startswith("source."):
+            found.add(node.split(".")[2])
+    return found
 
 
 def require_built(connections: Connections) -> None:

@@ -14,13 +14,15 @@ from typing import Any
 
 from penstock.connections import Connections
 from penstock.errors import BuildError
-from penstock.lake.readiness import require_landed
+from penstock.lake.readiness import absent_sources, require_landed
 from penstock.settings import PROJECT_ROOT
 from penstock.transform import dbt
 from penstock.transform.dbt import OnLine, Side
 from penstock.transform.report import SideReport, lake_report, report
 
 SERVING_PATHS = ("path:models/serving", "path:functions/serving", "path:tests/dbt/singular/serving")
+
+SERVING_SCHEMA = "serving"  # of the Neon targets, in profiles.yml
 
 SELECTION_HINT = "--select takes models, tag:…, +model, model+ or paths; docs/models.md lists the models."
 
@@ -58,7 +60,7 @@ def build(
         if not lake.nodes:
             raise BuildError(
                 f"Nothing of the lake is selected by '{select}', and the serving side was not built: {missing}.",
-                hint=SELECTION_HINT,
+                hint=_selection_hint(connections),
             )
         return BuildReport(lake, serving_skipped=missing)
     manifest = _lake_manifest(root)
@@ -68,7 +70,7 @@ def build(
     if not lake.nodes and not serving.nodes:
         raise BuildError(
             f"Nothing in the project is selected by '{select}'.",
-            hint=SELECTION_HINT,
+            hint=_selection_hint(connections),
         )
     return BuildReport(lake, serving, f"{', '.join(names)}: {_wanting(lacking)}" if names else "")
 
@@ -86,7 +88,8 @@ def build_lake(
     Raises: BuildError as `build` does, and while nothing has landed.
     """
     require_landed(connections)
-    arguments = ["build", *lake_selection(select), *(["--full-refresh"] if full_refresh else [])]
+    absent = absent_sources(connections)
+    arguments = ["build", *lake_selection(select, absent), *(["--full-refresh"] if full_refresh else [])]
     run = dbt.run(connections, Side.LAKE, arguments, on_line=on_line, root=root)
     return lake_report(connections, run)
 
@@ -101,18 +104,52 @@ def build_serving(
 ) -> SideReport:
     """Return what was built in Postgres; the synced tables must be there, but those of the models in `exclude`."""
     arguments = ["build", *serving_selection(select, exclude)]
-    return report(dbt.run(connections, Side.NEON, arguments, on_line=on_line, root=root))
+    run = dbt.run(connections, Side.NEON, arguments, on_line=on_line, root=root)
+    drop_removed_functions(connections, dbt.target_path(Side.NEON, root))
+    return report(run)
 
 
-def lake_selection(select: str) -> list[str]:
+def drop_removed_functions(connections: Connections, target: Path) -> list[str]:
+    """Drop the functions that dbt made in the serving schema and the project no longer has; returns which.
+
+    dbt itself drops none. They are known by the mark at the end of their comments (macros/serving/functions.sql); what
+    another hand made has none. One that something else depends on stays, and Postgres' error says on what.
+    """
+    import psycopg
+
+    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    kept = [function["alias"] or function["name"] for function in manifest.get("functions", {}).values()]
+    with psycopg.connect(connections.postgres_url()) as connection:
+        rows = connection.execute(
+            "select p.oid::regprocedure::text from pg_proc as p"
+            " where p.pronamespace = to_regnamespace(%s) and not p.proname = any(%s)"
+            r" and obj_description(p.oid, 'pg_proc') ~ %s order by 1",
+            [SERVING_SCHEMA, kept, rf"\mdbt: {manifest['metadata']['project_name']} \w+$"],
+        ).fetchall()
+        for (name,) in rows:
+            connection.execute(f"drop function {name}".encode())
+    return [row[0] for row in rows]
+
+
+def _selection_hint(connections: Connections) -> str:
+    absent = absent_sources(connections)
+    left_out = f" What needs {' and '.join(absent)} was left out: it has not landed." if absent else ""
+    return SELECTION_HINT + left_out
+
+
+def lake_selection(select: str, absent: Sequence[str] = ()) -> list[str]:
     """Return the arguments that narrow a selection to the lake; none, and selectors.yml's default does it.
+
+    What comes from an absent source is left out: its first query would fail for want of the landed table. dbt leaves
+    the default selector aside where something is excluded.
 
     Of tests over several models those are run whose models are all selected or above one that is: a mart built alone must
     not fail for a summary that was not.
     """
+    without = [f"source:{name}+" for name in absent]
     if not select.split():
-        return []
-    arguments = ["--select", *select.split(), "--exclude", *SERVING_PATHS]
+        return ["--exclude", *SERVING_PATHS, *without] if without else []
+    arguments = ["--select", *select.split(), "--exclude", *SERVING_PATHS, *without]
     return [*arguments, "--indirect-selection", "buildable"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from penstock.connections import Connections
 from penstock.errors import BuildError
-from penstock.lake.readiness import require_landed
+from penstock.lake.readiness import absent_sources, require_landed
 from penstock.settings import PROJECT_ROOT
 from penstock.transform import dbt
 from penstock.transform.dbt import OnLine, Side
@@ -44,16 +44,18 @@ class FreshnessReport:
 def freshness(
     connections: Connections, *, on_line: OnLine | None = None, root: Path = PROJECT_ROOT
 ) -> FreshnessReport:
-    """Return the age of every source that declares how old it may be.
+    """Return the age of every source that has landed and declares how old it may be.
 
     Raises: BuildError when a source could not be asked (its table is missing, nothing landed yet).
     """
     require_landed(connections)
+    absent = absent_sources(connections)
+    without = ["--exclude", *(f"source:{name}" for name in absent)] if absent else []
     results = dbt.target_path(Side.LAKE, root) / "sources.json"
     results.unlink(missing_ok=True)
     stale = ""
     try:
-        dbt.run(connections, Side.LAKE, ["source", "freshness"], on_line=on_line, root=root)
+        dbt.run(connections, Side.LAKE, ["source", "freshness", *without], on_line=on_line, root=root)
     except BuildError as error:
         if not results.exists():  # dbt ends with 1 for a stale source too; then the results are there
             raise
