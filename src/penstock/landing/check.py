@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.landing import exact
-from penstock.landing.checked import Checked
+from penstock.landing.checked import Checked, Days
 from penstock.landing.duplicates import ROWS_IN_MEMORY, KeyHashes, Repeats, hashed
 from penstock.landing.fast import FastCheck, Keys, text_numbers
 from penstock.landing.faults import SHOWN, Fault, Faults
@@ -78,7 +78,7 @@ class _Check:
         self.header_seen = False
 
     def run(self, found: tuple[Column, ...] = (), notices: tuple[str, ...] = ()) -> Checked:
-        normalizer, digest = Normalizer(self.table), hashlib.sha256()
+        normalizer, digest, days = Normalizer(self.table), hashlib.sha256(), Days(self.table)
         with KeyHashes(self.rows_in_memory) as keys:
             for block, data in normalizer.blocks(
                 blocks(self.path, on_bytes=self.on_bytes, block_bytes=self.block_bytes)
@@ -90,6 +90,7 @@ class _Check:
                     break
                 columns = self._keys(*rows, faults=self.faults)[0]
                 keys.add(hashed(columns))
+                days.add(columns)
                 self.rows += len(columns[0])
             else:
                 if not self.rows and not self.faults.count:
@@ -105,6 +106,7 @@ class _Check:
             faults=self.faults,
             table=self.table,
             found=found,
+            days=days.range,
         )
 
     def _fault(self, line: int, column: str, value: str, problem: str) -> None:

@@ -163,7 +163,11 @@ def upload_all(
     s3, bucket = connections.client("s3"), connections.environment.lake_bucket
     landed = []
     for file in checked:
-        content = upload.Content(file.size, file.sha256, {upload.ROWS_KEY: str(file.rows)})
+        metadata = {upload.ROWS_KEY: str(file.rows)}
+        if file.days:
+            first, last = (day.isoformat() for day in file.days)
+            metadata |= {upload.FIRST_DAY_KEY: first, upload.LAST_DAY_KEY: last}
+        content = upload.Content(file.size, file.sha256, metadata)
         if table.format == "parquet":
             content = replace(content, type=_PARQUET_TYPE)
         key = _key(table, file.name)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import LandingError
-from penstock.landing.checked import Checked
+from penstock.landing.checked import Checked, Days
 from penstock.landing.columns import ColumnCheck, Teller, can_become, declared_type, keys_of, schema_of
 from penstock.landing.duplicates import ROWS_IN_MEMORY, KeyHashes, Repeats, hashed
 from penstock.landing.faults import SHOWN, Fault, Faults
@@ -86,14 +86,16 @@ class _Check:
         self.columns = ColumnCheck(table)
 
     def run(self, added: tuple[Column, ...]) -> Checked:
-        spool, rows = Spool(), 0
+        spool, rows, days = Spool(), 0, Days(self.table)
         writer = _Writer(spool, self.table)
         try:
             with KeyHashes(self.rows_in_memory) as keys:
                 for found in self._rows(self.faults, self.on_bytes):
                     good = self._good(found, self.told)
                     rows += good.batch.num_rows
-                    keys.add(hashed(keys_of(self.table, good.batch)))
+                    found_keys = keys_of(self.table, good.batch)
+                    keys.add(hashed(found_keys))
+                    days.add(found_keys)
                     if not self.faults.count:
                         writer.write(good.batch)
                 if not rows and not self.faults.count:
@@ -116,6 +118,7 @@ class _Check:
             table=self.table,
             found=added,
             spool=spool,
+            days=days.range,
         )
 
     def _rows(self, faults: Faults, on_bytes: Callable[[int], None] | None = None) -> Iterator[Rows]:

@@ -30,6 +30,8 @@ STALE_AFTER = timedelta(days=1)
 
 DIGEST_KEY = "content-sha256"
 ROWS_KEY = "rows"
+# the first and last day that the file has rows of, where its key has a day: what is known of it once it is archived
+FIRST_DAY_KEY, LAST_DAY_KEY = "first-day", "last-day"
 
 
 @dataclass(frozen=True)

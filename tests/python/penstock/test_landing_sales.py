@@ -93,7 +93,8 @@ def test_seed_parquet_reads_on_athena_with_its_types_and_again_sends_nothing(
         Bucket="penstock-lake-landing-sales", Key="pricing_intelligence/sales/sales.parquet"
     )
     assert head["ContentType"] == "application/vnd.apache.parquet"
-    assert head["Metadata"]["rows"] == "2"
+    told = {name: head["Metadata"][name] for name in ("rows", "first-day", "last-day")}
+    assert told == {"rows": "2", "first-day": "2025-05-06", "last-day": "2025-05-06"}
     assert asked(
         lake,
         "select product_id, sold_price, sold_date, image_s3_key, cardinality(embedding), embedding[513],"

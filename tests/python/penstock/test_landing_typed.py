@@ -9,7 +9,7 @@ import lzma
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -120,11 +120,21 @@ def told(path: Path, table: Table = SALES) -> list[str]:
 def test_check_good_file_lands_its_rows_with_the_declared_types(
     tmp_path: Path, write: Callable[..., Path]
 ) -> None:
-    rows = [sale(1), sale(2, description=None, sold_price=Decimal("0.01"), image_s3_key="products/ä.jpg")]
+    rows = [
+        sale(1),
+        sale(
+            2,
+            sold_date=datetime(2025, 1, 31, 23, 59, 59, 999_000),
+            description=None,
+            sold_price=Decimal("0.01"),
+            image_s3_key="products/ä.jpg",
+        ),
+    ]
 
     found = check(write(tmp_path, rows), SALES)
 
     assert (found.name, found.rows, found.faults.count, found.notices) == ("sales.parquet", 2, 0, ())
+    assert found.days == (date(2025, 1, 1), date(2025, 1, 31))
     table = landing(found)
     assert table.to_pylist() == rows
     assert table.schema.types == [*(TYPES | {"sold_date": pa.timestamp("ms")}).values()]

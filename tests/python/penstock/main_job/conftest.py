@@ -30,7 +30,7 @@ from penstock.transform import dbt
 from penstock.transform.dbt import Side
 
 PROJECT_PARTS = (
-    *("dbt_project.yml", "selectors.yml", "profiles"),
+    *("dbt_project.yml", "selectors.yml", "profiles", "sources"),
     *("models", "macros", "analyses", "seeds", "snapshots", "tests"),
 )
 SELECTION = "+fct_forecast"
@@ -105,7 +105,8 @@ class MainJob:
 
     def sync(self, connections: Connections | None = None, **options: Any) -> SyncReport:
         manifest = dbt.target_path(Side.LAKE, self.root) / "manifest.json"
-        (report,) = sync(connections or self.connections, declarations(manifest), **options)
+        declared = declarations(manifest, ["fct_forecast"])
+        (report,) = sync(connections or self.connections, declared, **options)
         return report
 
     # what must be, and what is
@@ -254,6 +255,12 @@ def generate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], list[L
     """Returns generated lines: 5 items and 91 days from 2025-01-01 a restaurant."""
     folder = tmp_path_factory.mktemp("generated")
     return lambda rows: generated(folder, rows)
+
+
+@pytest.fixture(scope="package")
+def main_job_environment() -> type[MainJobEnvironment]:
+    """The class of environments with names of a test's own."""
+    return MainJobEnvironment
 
 
 @pytest.fixture(scope="package")
