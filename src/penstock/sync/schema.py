@@ -90,7 +90,8 @@ def need_types(connection: Connection, declaration: Declaration, columns: Sequen
         )
     try:
         with connection.transaction():
-            connection.execute("create extension if not exists vector")
+            # not where the search path begins: that may be the sync's own schema, which nobody else may use
+            connection.execute("create extension if not exists vector with schema public")
     except psycopg.errors.InsufficientPrivilege:
         raise PlanError(
             f"{what}, and the extension is not in this database.",

@@ -144,7 +144,7 @@ class Lake:
 def lake(stack: Connections, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake with the base file landed and everything built and tested once; its project lies in a path with a space."""
     root = tmp_path_factory.mktemp("the project")
-    for name in ("models", "macros", "analyses", "tests/dbt", "profiles"):
+    for name in ("models", "functions", "macros", "analyses", "tests/dbt", "profiles"):
         shutil.copytree(PROJECT_ROOT / name, root / name)
     for name in ("dbt_project.yml", "selectors.yml"):
         shutil.copy(PROJECT_ROOT / name, root / name)
@@ -209,7 +209,8 @@ def test_build_first_time_builds_tests_and_reports(lake: Lake) -> None:
     assert len(report.lake.tests) > 30
     assert report.serving is None
     assert report.serving_skipped == (
-        "Postgres has no public.forecast_data yet; `invoke sync` makes it, then build again"
+        "Postgres has no public.forecast_data and no public.product_embeddings and no public.sales_history yet;"
+        " `invoke sync` makes it, then build again"
     )
     assert lake.rows("select restaurant_id, dma_id, dc_id, state from dim_restaurant order by 1") == [
         *(("1", "ENQ", "55", "CA"), ("2", "SEA", "56", "WA"), ("3", None, None, "CA"))

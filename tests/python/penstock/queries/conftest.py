@@ -124,7 +124,7 @@ def _value(text: str | None, kind: str) -> Any:
 @pytest.fixture(scope="session")
 def library(stack: Connections, tmp_path_factory: pytest.TempPathFactory) -> Library:
     root = tmp_path_factory.mktemp("the project")
-    for name in ("models", "macros", "analyses", "tests/dbt", "profiles"):
+    for name in ("models", "functions", "macros", "analyses", "tests/dbt", "profiles"):
         shutil.copytree(PROJECT_ROOT / name, root / name)
     for name in ("dbt_project.yml", "selectors.yml"):
         shutil.copy(PROJECT_ROOT / name, root / name)
