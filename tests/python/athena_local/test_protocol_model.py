@@ -161,7 +161,7 @@ def test_every_operation_that_is_not_there_answers_so(server: Any, athena: Any) 
     for target in (f"AmazonAthena.{name}" for name in unavailable.ATHENA):
         headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
         with pytest.raises(urllib.error.HTTPError) as raised:
-            urllib.request.urlopen(urllib.request.Request(server.endpoint, body, headers), timeout=10)
+            urllib.request.urlopen(urllib.request.Request(server.endpoint, body, headers), timeout=60)
         with raised.value as answer:
             assert json.load(answer)["__type"] == "UnknownOperationException"
     with pytest.raises(athena.exceptions.ClientError, match=r"ListSessions.*Apache Spark"):

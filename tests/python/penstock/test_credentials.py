@@ -146,7 +146,7 @@ def test_threads_that_were_refused_at_once_cause_one_reading() -> None:
     old = secret.value()
 
     def refused(_: int) -> str | None:
-        meet.wait(10)
+        meet.wait(60)
         return secret.newer_than(old)
 
     with ThreadPoolExecutor(8) as pool:

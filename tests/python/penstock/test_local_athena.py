@@ -100,7 +100,7 @@ def test_up_after_kill_of_all_three_keeps_the_catalog(own: LocalStack) -> None:
     for part in remembered.parts.values():
         os.kill(part.pid, signal.SIGKILL)
     for part in remembered.parts.values():
-        assert process.wait_until(lambda part=part: not process.is_running(part.pid, part.argv), 10)  # type: ignore[misc]
+        assert process.wait_until(lambda part=part: not process.is_running(part.pid, part.argv), 60)  # type: ignore[misc]
 
     second = own.up()
 
@@ -127,7 +127,7 @@ def test_up_s3_at_a_new_port_takes_athena_along(own: LocalStack) -> None:
     make_table(first)
     record = state.load(own.folder).part("ministack")
     os.kill(record.pid, signal.SIGKILL)
-    assert process.wait_until(lambda: not process.is_running(record.pid, record.argv), 10)
+    assert process.wait_until(lambda: not process.is_running(record.pid, record.argv), 60)
 
     with socket.create_server(("127.0.0.1", record.port)):
         second = own.up()

@@ -23,7 +23,7 @@ SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
     """A process that is none of the stack's, far enough begun to show its command line."""
     with subprocess.Popen(SLEEPER) as running:
-        assert process.wait_until(lambda: psutil.Process(running.pid).cmdline() != [], 10)
+        assert process.wait_until(lambda: psutil.Process(running.pid).cmdline() != [], 60)
         yield running
         running.kill()
 
@@ -46,7 +46,7 @@ def test_stop_deaf_process_is_killed(tmp_path: Path) -> None:
     command = Command((sys.executable, "-c", code), patience_seconds=0.3)
     log = tmp_path / "deaf.log"
     pid = process.spawn(command, log, tmp_path)
-    assert process.wait_until(lambda: "deaf" in log.read_text(), 10)
+    assert process.wait_until(lambda: "deaf" in log.read_text(), 60)
 
     assert process.stop(pid, command)
     assert not process.is_running(pid, command.argv)
@@ -59,7 +59,7 @@ def test_stop_uses_the_commands_own_signal(tmp_path: Path) -> None:
     )
     log = tmp_path / "part.log"
     pid = process.spawn(command, log, tmp_path)
-    assert process.wait_until(lambda: "up" in log.read_text(), 10)
+    assert process.wait_until(lambda: "up" in log.read_text(), 60)
 
     process.stop(pid, command)
 
@@ -75,7 +75,7 @@ def test_spawn_hides_the_callers_aws_settings(tmp_path: Path, monkeypatch: pytes
 
     process.spawn(command, log, tmp_path)
 
-    assert process.wait_until(lambda: log.read_text() != "", 10)
+    assert process.wait_until(lambda: log.read_text() != "", 60)
     assert "GATEWAY_PORT" in log.read_text()
     assert "AWS_PROFILE" not in log.read_text()
 
@@ -92,7 +92,7 @@ def test_spawn_overlong_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.Mon
 
     process.spawn(Command((sys.executable, "-c", "print('new')")), log, tmp_path)
 
-    assert process.wait_until(lambda: log.read_text() == "new\n", 10)
+    assert process.wait_until(lambda: log.read_text() == "new\n", 60)
     assert (tmp_path / "part.log.1").read_text() == "a log of more than ten bytes\n"
 
 
@@ -101,7 +101,7 @@ def test_find_marker_yields_the_process_that_carries_it(tmp_path: Path) -> None:
     command = Command((sys.executable, "-X", marker, *SLEEPER[1:]))
     pid = process.spawn(command, tmp_path / "part.log", tmp_path)
     try:
-        assert process.wait_until(lambda: process.find([marker]) == [(pid, command.argv)], 5)
+        assert process.wait_until(lambda: process.find([marker]) == [(pid, command.argv)], 60)
         assert process.find([marker, "another word"]) == []
     finally:
         process.stop(pid, command)

@@ -60,7 +60,7 @@ def kill_all(folder: Path) -> None:
         if pid:
             argv = state.load(folder).part(name).argv
             os.kill(pid, signal.SIGKILL)
-            assert process.wait_until(lambda pid=pid, argv=argv: not process.is_running(pid, argv), 10)  # type: ignore[misc]
+            assert process.wait_until(lambda pid=pid, argv=argv: not process.is_running(pid, argv), 60)  # type: ignore[misc]
 
 
 def write_data(connections: Connections) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import StackError
-from penstock.local import state
+from penstock.local import process, state
 from penstock.local.state import PartRecord, State
 
 
@@ -71,9 +71,9 @@ def test_locked_second_caller_waits_and_says_so(tmp_path: Path) -> None:
     with state.locked(tmp_path, said.append):
         thread = threading.Thread(target=second)
         thread.start()
-        thread.join(0.3)
+        assert process.wait_until(lambda: said != [], 60)
         order.append("first")
-    thread.join(10)
+    thread.join(60)
 
     assert order == ["first", "second"]
     assert said == ["another command is starting or stopping the local stack; waiting for it"]
@@ -82,18 +82,19 @@ def test_locked_second_caller_waits_and_says_so(tmp_path: Path) -> None:
 def test_locked_folder_removed_by_the_holder_is_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     held: list[bool] = []
+    said: list[str] = []
 
     def second() -> None:
-        with state.locked(folder, lambda _: None):
+        with state.locked(folder, said.append):
             held.append((folder / state.LOCK_FILE).exists())
 
     with state.locked(folder, lambda _: None):
         thread = threading.Thread(target=second)
         thread.start()
-        thread.join(0.2)
+        assert process.wait_until(lambda: said != [], 60)
         (folder / state.LOCK_FILE).unlink()
         folder.rmdir()
-    thread.join(10)
+    thread.join(60)
 
     assert held == [True]
 

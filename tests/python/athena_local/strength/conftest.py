@@ -309,7 +309,7 @@ def state() -> Callable[[Any, str], dict[str, Any]]:
 def until() -> Callable[..., None]:
     """`until(condition, seconds)`: wait for it, or fail."""
 
-    def wait(condition: Callable[[], Any], seconds: float = 10) -> None:
+    def wait(condition: Callable[[], Any], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds} s"

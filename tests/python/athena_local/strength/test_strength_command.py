@@ -158,7 +158,7 @@ def test_signal_ends_it_soon_with_queries_running_and_queued(
         )["QueryExecutionId"]
         for n in range(5)
     ]
-    until(lambda: all(state(athena, one)["State"] == "RUNNING" for one in ids[:3]), 30)
+    until(lambda: all(state(athena, one)["State"] == "RUNNING" for one in ids[:3]), 60)
     until(lambda: len(list((server.data_dir / "spool").glob(f"{ids[0]}*"))) == 1)
     assert server.end(number) == 0  # none of these queries would end by itself
     assert "Traceback" not in server.log.read_text()

@@ -107,7 +107,7 @@ def check_tables(load: Load, athena: Any, glue: Any, s3_keys: Callable[[str], li
             if name in tables:
                 assert value(load, athena, f"SELECT count(*) FROM {name}") == 10, "half a table"
             else:
-                until(lambda name=name: s3_keys(f"{load.lake}{name}/") == [], 10)
+                until(lambda name=name: s3_keys(f"{load.lake}{name}/") == [], 60)
     for kind, name in (("insert", "grown"), ("iceberg_insert", "grown_ice")):
         count = value(load, athena, f"SELECT count(*) FROM {name}")
         done = sum(
@@ -139,7 +139,7 @@ def test_kill_9_at_any_moment_loses_and_halves_nothing(
         f"CREATE TABLE grown_ice (n bigint, p bigint) LOCATION '{lake}grown_ice/' TBLPROPERTIES ('table_type'='ICEBERG')",
     ):
         query_id = load.start(athena, sql, uuid.uuid4().hex)
-        until(lambda query_id=query_id: load.state(athena, query_id)["State"] == "SUCCEEDED", 20)
+        until(lambda query_id=query_id: load.state(athena, query_id)["State"] == "SUCCEEDED", 120)
     for number in range(ROUNDS):
         load.over.clear()
         clients = [threading.Thread(target=load.run, args=(server.client(), kind)) for kind in KINDS]
@@ -147,12 +147,12 @@ def test_kill_9_at_any_moment_loses_and_halves_nothing(
             client.start()
         if number % 2:  # the others meet a server that is still loading what its first query needs
             ended = len(load.ended)
-            until(lambda ended=ended: len(load.ended) >= ended + 2, 30)
+            until(lambda ended=ended: len(load.ended) >= ended + 2, 120)
         time.sleep(moments.uniform(0.05, LONGEST_ROUND_SECONDS))
         server.end()
         load.over.set()
         for client in clients:
-            client.join(30)
+            client.join(120)
         check_files(server)
         server.start()
     athena = server.client()

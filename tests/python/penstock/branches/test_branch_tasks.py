@@ -162,7 +162,7 @@ def test_create_killed_while_it_waits_is_finished_by_the_next(
             break
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
     assert neon.named("preview/pr-12")["current_state"] == "init"
     for operation in neon.operations.values():
         operation["_left"] = 2

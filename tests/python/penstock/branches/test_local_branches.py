@@ -193,7 +193,7 @@ def test_killed_create_or_reset_leaves_the_old_or_the_new_and_the_next_call_clea
     assert process.stdout is not None
     assert process.stdout.readline() == "reached\n"
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
     there = {branch.name for branch in branches.all()}

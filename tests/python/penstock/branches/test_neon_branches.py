@@ -156,7 +156,7 @@ def test_two_creates_at_once_end_with_one_branch(
 ) -> None:
     neon.unique_names, neon.same_second = unique_names, same_second
     meet = threading.Barrier(2)
-    neon.before_create = lambda: meet.wait(10) if neon.count("POST", "^/branches$") <= 2 else None
+    neon.before_create = lambda: meet.wait(60) if neon.count("POST", "^/branches$") <= 2 else None
 
     def create() -> tuple[bool, str]:
         client = NeonClient(PROJECT, plain(key), neon.url, sleep=lambda _: None)

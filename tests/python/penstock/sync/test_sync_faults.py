@@ -5,10 +5,7 @@ A table of many rows at the steps that last; every fault at every step, with few
 
 from __future__ import annotations
 
-import pickle
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +19,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sync_victims import Nursery, Order
 
 from penstock.connections import Connections
 from penstock.errors import SyncBusyError, SyncError
@@ -73,47 +71,25 @@ def held(lake: Connections) -> tuple[int, Any, Any]:
         return table[0], table[1], state and state[0]
 
 
-# In a process of its own: sync up to a step, say so, and wait to be killed.
-VICTIM = """
-import pickle, sys, time
-from penstock.sync.run import sync
-
-connections, declared, step = pickle.load(sys.stdin.buffer)
-seen = 0
-
-def checkpoint(name):
-    global seen
-    seen += name == step
-    if name == step and (step != "copying" or seen == 3):
-        print("reached", flush=True)
-        time.sleep(60)
-
-sync(connections, [declared], checkpoint=checkpoint)
-"""
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
 
 
-def kill_at(lake: Connections, declared: Declaration, step: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", VICTIM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(pickle.dumps((lake, declared, step)))
-            process.stdin.close()
-            assert process.stdout.readline() == b"reached\n", f"the sync never came to '{step}'"
-        finally:
-            process.kill()  # SIGKILL
+def kill_at(nursery: Nursery, lake: Connections, declared: Declaration, step: str) -> None:
+    """Let a sync in a process of its own come to a step, a COPY to its third block, and kill it."""
+    nursery.kill_at(Order(lake, declared, step, nth=3 if step == "copying" else 1))
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_sync_killed_during_first_load_leaves_nothing_or_all(
-    lake: Connections, forecast: Any, declared: Declaration, step: str
+    nursery: Nursery, lake: Connections, forecast: Any, declared: Declaration, step: str
 ) -> None:
     forecast.add(month(1.5), JANUARY)
     snapshot = forecast.commit()
 
-    kill_at(lake, declared, step)
+    kill_at(nursery, lake, declared, step)
     assert held(lake) == ((ROWS, 1.5, snapshot) if step == "committed" else (0, None, None))
 
     (report,) = sync(lake, [declared])
@@ -123,7 +99,7 @@ def test_sync_killed_during_first_load_leaves_nothing_or_all(
 
 @pytest.mark.parametrize("step", STEPS)
 def test_sync_killed_during_an_update_leaves_old_or_new(
-    lake: Connections, forecast: Any, declared: Declaration, step: str
+    nursery: Nursery, lake: Connections, forecast: Any, declared: Declaration, step: str
 ) -> None:
     old_file = forecast.add(month(1.5), JANUARY)
     old = forecast.commit()
@@ -131,7 +107,7 @@ def test_sync_killed_during_an_update_leaves_old_or_new(
     forecast.add(month(2.5), JANUARY)
     new = forecast.commit(remove=[old_file])
 
-    kill_at(lake, declared, step)
+    kill_at(nursery, lake, declared, step)
     assert held(lake) == ((ROWS, 2.5, new) if step == "committed" else (ROWS, 1.5, old))
 
     sync(lake, [declared])
@@ -240,15 +216,16 @@ def test_sync_cut_off_from_postgres_is_recorded_and_can_be_repeated(
 def server_that_wakes(url: str, after: float) -> Iterator[str]:
     """A port that refuses connections for a while, then leads to Postgres: a compute scaled to zero."""
     target = conninfo_to_dict(url)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    server = socket.socket()
+    server.bind(("127.0.0.1", 0))  # bound and not listening, it refuses; and nobody else can take the port
+    port = server.getsockname()[1]
     stop = threading.Event()
 
     def serve() -> None:
-        if stop.wait(after):
-            return
-        with socket.create_server(("127.0.0.1", port)) as server:
+        with server:
+            if stop.wait(after):
+                return
+            server.listen()
             server.settimeout(0.1)
             pumps: list[threading.Thread] = []
             while not stop.is_set():

@@ -278,7 +278,7 @@ def run_struck(
         if striker.step == "plan":
             striker("plan")
         scene.sync(
-            server.through, full=scenario == "merge", checkpoint=striker, limits=Limits(busy_seconds=15)
+            server.through, full=scenario == "merge", checkpoint=striker, limits=Limits(busy_seconds=60)
         )
     except PenstockError as raised:
         error = raised

@@ -353,13 +353,13 @@ def _row(number: int, value: float = 1.0, **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def impatient_readers(url: str) -> Iterator[list[str]]:
-    """Read in a loop while the block runs, each time for at most a second; yields the errors met with."""
+    """Read in a loop while the block runs, waiting a second at most for a lock; yields the errors met with."""
     errors: list[str] = []
     stop = threading.Event()
 
     def read() -> None:
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("set statement_timeout = '1s'")
+            connection.execute("set lock_timeout = '1s'")
             while not stop.is_set():
                 try:
                     connection.execute("select count(*), max(y_50) from forecast_data")

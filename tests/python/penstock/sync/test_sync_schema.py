@@ -326,28 +326,31 @@ def test_vector_where_the_role_may_not_make_the_extension_says_who_can(
 def test_sync_that_builds_an_index_lets_readers_read(
     lake: Connections, writer: Any, sales: Declaration
 ) -> None:
-    """While another session holds the build open, a reader with a short patience gets its answer."""
+    """While the build is under way, and it is until the test lets it end, a reader gets its answer."""
     writer.add(rows(4))
     writer.commit()
     run(lake, sales)
     slow = (
         "create function slow(x text) returns text immutable language plpgsql as"
-        " $$begin perform pg_sleep(1); return x; end$$"
+        " $$begin while exists (select 1 from pg_locks where locktype = 'advisory' and objid = 4711 and database ="
+        " (select oid from pg_database where datname = current_database()))"
+        " loop perform pg_sleep(0.02); end loop; return x; end$$"
     )
     tell(lake, slow)
-    thread = threading.Thread(
-        target=run, args=(lake, replace(sales, indexes=(Index((), expression="slow(state)"),)))
-    )
-    thread.start()
     building = (
         "select 1 from pg_stat_activity where query like 'create index%' and state = 'active'"
         " and datname = current_database()"
     )
-    deadline = time.monotonic() + 30
-    while not query(lake, building) and time.monotonic() < deadline:
-        time.sleep(0.02)
     with psycopg.connect(lake.database_url, autocommit=True) as reader:
-        reader.execute("set statement_timeout = '900ms'")
+        reader.execute("select pg_advisory_lock(4711)")
+        thread = threading.Thread(
+            target=run, args=(lake, replace(sales, indexes=(Index((), expression="slow(state)"),)))
+        )
+        thread.start()
+        deadline = time.monotonic() + 60
+        while not query(lake, building) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        reader.execute("set lock_timeout = '900ms'")
         assert reader.execute("select count(*) from sales").fetchone() == (4,)
         assert reader.execute(building.encode()).fetchone() == (1,)  # it was built meanwhile, not before
     thread.join()

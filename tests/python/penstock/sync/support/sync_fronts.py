@@ -26,6 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from penstock.local import accounts
 
+START_ATTEMPTS = 3
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
@@ -158,53 +159,57 @@ def pgbouncer(url: str, mode: str, server_connections: int = 3) -> Iterator[str]
     if program is None:
         pytest.skip("needs PgBouncer on the PATH (apt-get install pgbouncer)")
     target = conninfo_to_dict(url)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     account = accounts.unprivileged()  # it refuses to run as root, as Postgres does
     with tempfile.TemporaryDirectory(prefix="pgbouncer ") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        users, settings = folder / "users.txt", folder / "pgbouncer.ini"
+        users, settings, log = folder / "users.txt", folder / "pgbouncer.ini", folder / "log"
         users.write_text(f'"{target["user"]}" "{target["password"]}"\n')
-        settings.write_text(
-            "[databases]\n"
-            f"* = host={target['host']} port={target['port']}\n"
-            "[pgbouncer]\n"
-            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-            f"auth_type = scram-sha-256\nauth_file = {users}\n"
-            f"pool_mode = {mode}\ndefault_pool_size = {server_connections}\nlogfile =\npidfile =\n"
-        )
-        for file in (users, settings):
-            if account is not None:
-                os.chown(file, account.uid, account.gid)
-            file.chmod(0o600)
-        log = (folder / "log").open("wb")
-        with (
-            log,
-            subprocess.Popen(
-                [program, str(settings)],
-                stdout=log,
-                stderr=log,
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-            ) as process,
-        ):
-            try:
-                through = make_conninfo(url, host="127.0.0.1", port=port)
-                _wait_for(through, folder / "log")
-                yield through
-            finally:
-                process.terminate()
+        for _ in range(START_ATTEMPTS):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            settings.write_text(
+                "[databases]\n"
+                f"* = host={target['host']} port={target['port']}\n"
+                "[pgbouncer]\n"
+                f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+                f"auth_type = scram-sha-256\nauth_file = {users}\n"
+                f"pool_mode = {mode}\ndefault_pool_size = {server_connections}\nlogfile =\npidfile =\n"
+            )
+            for file in (users, settings):
+                if account is not None:
+                    os.chown(file, account.uid, account.gid)
+                file.chmod(0o600)
+            with (
+                log.open("wb") as output,
+                subprocess.Popen(
+                    [program, str(settings)],
+                    stdout=output,
+                    stderr=output,
+                    user=account.uid if account else None,
+                    group=account.gid if account else None,
+                ) as process,
+            ):
+                try:
+                    through = make_conninfo(url, host="127.0.0.1", port=port)
+                    if _answers(process, through, log):
+                        yield through
+                        return
+                finally:
+                    process.terminate()
+        raise AssertionError(log.read_text())
 
 
-def _wait_for(url: str, log: Path) -> None:
-    until = time.monotonic() + 20
-    while True:
+def _answers(process: subprocess.Popen[bytes], url: str, log: Path) -> bool:
+    """Wait until one can connect; False when it ended at once: somebody took the port between its choice and its use."""
+    until = time.monotonic() + 60
+    while process.poll() is None:
         try:
             psycopg.connect(url).close()
-            return
+            return True
         except psycopg.OperationalError as error:
             if time.monotonic() > until:
                 raise AssertionError(log.read_text()) from error
             time.sleep(0.05)
+    return False

@@ -76,7 +76,7 @@ class TcpProxy:
 
     def _carry(self, client: socket.socket, generation: int) -> None:
         try:
-            server = socket.create_connection(self._target, timeout=10)
+            server = socket.create_connection(self._target, timeout=60)
         except OSError:
             _reset(client)
             return

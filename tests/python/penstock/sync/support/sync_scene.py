@@ -230,7 +230,7 @@ class Scene:
             [self.declaration],
             full=full,
             checkpoint=checkpoint,
-            limits=limits or Limits(busy_seconds=15),
+            limits=limits or Limits(busy_seconds=60),
         )
         return report
 
@@ -253,7 +253,7 @@ class Scene:
 
     def check_no_session_is_left(self) -> None:
         """A sync that ended leaves no server session; a killed one's ends by itself within seconds."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             left = self.query(
                 "select pid, state, query from pg_stat_activity"

@@ -33,7 +33,7 @@ class Order:
     nth: int = 1
     full: bool = False
     batch_rows: int = 0
-    busy_seconds: float = 3.0
+    busy_seconds: float = 60.0
 
 
 class Nursery:
