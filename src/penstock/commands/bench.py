@@ -70,6 +70,34 @@ def run(settings: Settings, *, file: str, rows: int, rounds: int) -> None:
         show(comparisons, seeded.rows, rounds)
 
 
+def layouts(settings: Settings, *, rows: int, rounds: int) -> None:
+    """Measure one table in two layouts on a stack of its own; print bytes scanned, seconds and the ratios."""
+    from penstock.bench import layouts as bench_layouts
+    from penstock.lake.buckets import ensure_buckets
+    from penstock.landing.tables import ensure_workgroup
+
+    stack = LocalStack(settings.state_dir / "bench", settings.region)
+    with ExitStack() as cleanup:
+        cleanup.callback(stack.reset)
+        connections = stack.up(console.note)
+        ensure_buckets(connections)
+        ensure_workgroup(connections, connections.client("athena"))
+        figures = bench_layouts.measure(connections, rows, rounds, console.note)
+    lines = [
+        (
+            item.query,
+            item.reads,
+            item.layout,
+            item.files,
+            console.size(item.bytes_scanned),
+            f"{item.seconds:.2f}",
+        )
+        for item in figures
+    ]
+    columns = ["query", "reads", "partitioned by", "files", "scanned", "s"]
+    console.show_table(f"{rows:,} rows, median of {rounds} rounds", columns, lines, right=[3, 4, 5])
+
+
 def _source(file: str, rows: int, scratch: Path) -> Path:
     """Return an uncompressed CSV on disk: DuckDB must read the same bytes as the local Athena."""
     if not file:
