@@ -31,7 +31,7 @@ from penstock.transform.dbt import Side
 
 PROJECT_PARTS = (
     *("dbt_project.yml", "selectors.yml", "profiles", "sources"),
-    *("models", "macros", "analyses", "seeds", "snapshots", "tests"),
+    *("models", "functions", "macros", "analyses", "seeds", "snapshots", "tests"),
 )
 SELECTION = "+fct_forecast"
 

@@ -17,10 +17,11 @@ from penstock.connections import Connections
 from penstock.errors import PlanError, SchemaDriftError, SyncError
 from penstock.sync.columns import Column, SqlType
 from penstock.sync.declaration import Declaration, Generated, Index, Policy
-from penstock.sync.options import converge, index_name, index_sql
+from penstock.sync.options import build, converge, index_name, index_sql
 from penstock.sync.report import SyncReport
 from penstock.sync.run import sync
 from penstock.sync.schema import need_types
+from penstock.sync.state import prepare
 
 pytestmark = pytest.mark.stack
 
@@ -304,6 +305,58 @@ def test_sync_of_a_vector_with_an_hnsw_index_finds_neighbours(
         ),
     )
     assert query(lake, "select n from sales order by e <-> '[7.1,1]' limit 2") == [(7,), (8,)]
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_graph_of_vectors_is_built_in_memory_that_holds_it_and_alone_where_workers_get_none(
+    lake: Connections, sales: Declaration, failing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.sync.options.GRAPH_ROW_BYTES", 2**20)  # as if a row took a megabyte
+    wanted = Index(("e",), method="hnsw", opclass="vector_l2_ops")
+    declared = replace(sales, columns={"e": "vector(3)"}, indexes=(wanted,))
+    column = Column("e", 1, "list", SqlType("vector", length=3), False)
+    seen: list[tuple[str, str]] = []
+
+    class Watched:
+        """The connection; tells what is set when the index is built, and may say that no memory can be shared."""
+
+        def __init__(self, connection: Any) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+        def execute(self, statement: Any, *given: Any) -> Any:
+            if b"using hnsw" in (statement if isinstance(statement, bytes) else b""):
+                names = ("maintenance_work_mem", "max_parallel_maintenance_workers")
+                asked = [self._connection.execute(f"show {name}").fetchone()[0] for name in names]
+                seen.append((asked[0], asked[1]))
+                if failing and len(seen) == 1:
+                    raise psycopg.errors.DiskFull("could not resize shared memory segment")
+            return self._connection.execute(statement, *given)
+
+    with psycopg.connect(lake.database_url, autocommit=True) as connection:
+        prepare(connection, declared)
+        with connection.transaction():
+            need_types(connection, declared, [column])
+            connection.execute("create table public.sales (n int, e vector(3))")
+            connection.execute(
+                "insert into public.sales select n, array[n, 1, 2]::vector from generate_series(1, 500) as n"
+            )
+            assert build(Watched(connection), declared) == [f"index {index_name(declared, wanted)}"]  # type: ignore[arg-type]
+            assert connection.execute("show maintenance_work_mem").fetchone() == ("256MB",)
+    memory = f"{500 * (2**20 + 12) // 1024}kB"
+    assert seen == [(memory, "2"), (memory, "0")] if failing else seen == [(memory, "2")]
+
+
+def test_extension_is_made_where_everybody_may_use_it(lake: Connections, sales: Declaration) -> None:
+    """The search path of a role begins with the schema of its name: that of the local role is the sync's own."""
+    column = Column("e", 1, "list", SqlType("vector", length=3), False)
+    with psycopg.connect(lake.database_url, autocommit=True) as connection:
+        connection.execute("create schema if not exists penstock; set search_path = penstock, public")
+        assert need_types(connection, sales, [column]) == ["extension vector"]
+        where = "select extnamespace::regnamespace::text from pg_extension where extname = 'vector'"
+        assert connection.execute(where).fetchone() == ("public",)
 
 
 def test_vector_where_the_role_may_not_make_the_extension_says_who_can(
