@@ -226,7 +226,7 @@ class Server:
             arguments["QueryExecutionContext"] = {"Database": database}
         return str(self.athena.start_query_execution(QueryString=sql, **arguments)["QueryExecutionId"])
 
-    def wait(self, query_id: str, timeout_seconds: float = 60) -> dict[str, Any]:
+    def wait(self, query_id: str, timeout_seconds: float = 120) -> dict[str, Any]:
         deadline = time.monotonic() + timeout_seconds
         while True:
             execution: dict[str, Any] = self.athena.get_query_execution(QueryExecutionId=query_id)[
@@ -275,7 +275,7 @@ def server(s3_endpoint: str, s3: Any, tmp_path_factory: pytest.TempPathFactory) 
         time.sleep(0.01)
     yield Server(f"http://{config.host}:{config.port}", s3_endpoint, f"s3://{BUCKET}/results/")
     uvicorn_server.should_exit = True
-    thread.join(30)
+    thread.join(100)
     assert not thread.is_alive(), "the server did not stop"
 
 

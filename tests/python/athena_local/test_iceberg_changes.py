@@ -373,7 +373,7 @@ def test_two_merges_at_once_one_is_told_to_retry(
 
     def together(*arguments: Any) -> Any:
         updates = real(*arguments)
-        barrier.wait(30)
+        barrier.wait(100)
         return updates
 
     monkeypatch.setattr(commits, "snapshot_updates", together)
@@ -543,7 +543,7 @@ def test_merge_killed_at_the_commit_leaves_the_old_state_or_the_new(
     merge = """MERGE INTO t USING (SELECT 1 AS id UNION ALL SELECT 60) AS s ON t.id = s.id
                WHEN MATCHED THEN UPDATE SET name = 'merged' WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.id, 'new')"""
     arguments = [sys.executable, "-c", KILLED, str(config.data_dir), config.s3_endpoint, moment, merge]
-    assert subprocess.run(arguments, check=False, timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run(arguments, check=False, timeout=120).returncode == -signal.SIGKILL
     expected = [(1, name), (2, "b"), (3, "c"), (4, "d"), (5, "e")] + (
         [(60, "new")] if moment == "after" else []
     )

@@ -70,10 +70,10 @@ def execute(statement: Statement, context: QueryContext) -> StatementResult:
     if word == "wait":
         stopped = threading.Event()
         context.cancellation.on_cancel(stopped.set)
-        assert stopped.wait(30)
+        assert stopped.wait(100)
         raise QueryCancelledError
     if word == "gate":
-        assert GATE.wait(30)
+        assert GATE.wait(100)
     if word == "scan":
         context.statistics.add_scanned(int(argument), 5)
         if context.cancellation.requested:

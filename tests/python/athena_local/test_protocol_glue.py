@@ -215,6 +215,6 @@ def test_body_that_is_not_json_is_refused(server: Any) -> None:
     headers = {"X-Amz-Target": "AWSGlue.GetTables", "Content-Type": "application/x-amz-json-1.1"}
     request = urllib.request.Request(server.endpoint, b"{", headers)
     with pytest.raises(urllib.error.HTTPError) as raised:
-        urllib.request.urlopen(request, timeout=60)
+        urllib.request.urlopen(request, timeout=120)
     with raised.value as answer:
         assert json.load(answer)["__type"] == "SerializationException"

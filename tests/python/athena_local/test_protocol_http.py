@@ -32,7 +32,7 @@ def send(server: Any) -> Send:
         if target is not None:
             headers["X-Amz-Target"] = target
         address = urlsplit(server.endpoint)
-        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
+        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=120)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()

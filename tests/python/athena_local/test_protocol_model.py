@@ -91,7 +91,7 @@ def call(server: Any, models: dict[str, ServiceModel]) -> Call:
         body = json.dumps(request).encode()
         try:
             with urllib.request.urlopen(
-                urllib.request.Request(server.endpoint, body, headers), timeout=30
+                urllib.request.Request(server.endpoint, body, headers), timeout=120
             ) as answer:
                 found: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
@@ -161,7 +161,7 @@ def test_every_operation_that_is_not_there_answers_so(server: Any, athena: Any) 
     for target in (f"AmazonAthena.{name}" for name in unavailable.ATHENA):
         headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
         with pytest.raises(urllib.error.HTTPError) as raised:
-            urllib.request.urlopen(urllib.request.Request(server.endpoint, body, headers), timeout=60)
+            urllib.request.urlopen(urllib.request.Request(server.endpoint, body, headers), timeout=120)
         with raised.value as answer:
             assert json.load(answer)["__type"] == "UnknownOperationException"
     with pytest.raises(athena.exceptions.ClientError, match=r"ListSessions.*Apache Spark"):
@@ -373,7 +373,7 @@ def test_no_request_ends_in_an_internal_error(
 ) -> None:
     chance = random.Random(20_251_121)
     address = urlsplit(server.endpoint)
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=120)
     statuses, failed = set(), []
     for name in sorted(operations()[service] - {"DeleteDatabase", "DeleteWorkGroup", "UpdateWorkGroup"}):
         shape = models[service].operation_model(name).input_shape

@@ -54,7 +54,7 @@ class Process:
         assert self.process is not None
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
-        code = self.process.wait(30)
+        code = self.process.wait(100)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None
@@ -100,7 +100,7 @@ def test_second_server_on_one_data_directory_is_refused(
     server_process.start()
     command = [sys.executable, "-m", "athena_local", "--s3-endpoint", s3_endpoint]
     second = subprocess.run(
-        [*command, "--data-dir", str(tmp_path / "data dir")], capture_output=True, text=True, timeout=30
+        [*command, "--data-dir", str(tmp_path / "data dir")], capture_output=True, text=True, timeout=120
     )
     assert (second.returncode, "is in use by another server" in second.stderr) == (3, True)
 

@@ -36,6 +36,6 @@ def test_arrow_survives_the_thread_that_first_used_it(tmp_path: Path) -> None:
         [sys.executable, "-c", _THREADS_AFTER_THE_ONE_THAT_LOADS, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (0, "20\n"), done.stderr

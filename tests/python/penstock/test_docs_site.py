@@ -44,10 +44,10 @@ def test_serving_answers_on_loopback_and_stops(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("the site")
     with serving(tmp_path) as url:
         assert url.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             assert answer.read() == b"the site"
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(url, timeout=60)
+        urllib.request.urlopen(url, timeout=120)
 
 
 def test_serving_port_in_use_is_refused(tmp_path: Path) -> None:

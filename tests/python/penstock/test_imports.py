@@ -20,5 +20,5 @@ except ModuleNotFoundError as error:
 
 
 def test_arrow_does_without_pandas_where_it_is_left_out():
-    done = subprocess.run([sys.executable, "-c", ARROW], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", ARROW], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("pandas\n", "")

@@ -40,7 +40,7 @@ def aws(environment: dict[str, str]) -> Any:
 
 def test_the_command_itself_finds_the_server_by_its_environment(environment: dict[str, str]) -> None:
     command = [sys.executable, Path(sys.executable).parent / "aws", "athena", "list-data-catalogs"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     [catalog] = json.loads(done.stdout)["DataCatalogsSummary"]
     assert (catalog["CatalogName"], catalog["Type"]) == ("AwsDataCatalog", "GLUE")

@@ -232,7 +232,7 @@ def test_cancel_stops_the_query(connection: Any, server: Any) -> None:
     while not started:
         time.sleep(0.01)
     cursor._cancel(started[0])
-    thread.join(30)
+    thread.join(100)
     assert not thread.is_alive()
     assert server.wait(started[0])["Status"]["State"] == "CANCELLED"
     assert "cancel" in str(failures[0]).lower()

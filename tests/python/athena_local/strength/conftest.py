@@ -158,7 +158,7 @@ class S3Proxy:
             handler.wfile.write(text)
             self._note(request, 0)
             return
-        connection = http.client.HTTPConnection(self._target, timeout=60)
+        connection = http.client.HTTPConnection(self._target, timeout=120)
         try:
             connection.request(handler.command, handler.path, body, dict(handler.headers))
             answer = connection.getresponse()
@@ -268,7 +268,7 @@ class ServerProcess:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(100)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None

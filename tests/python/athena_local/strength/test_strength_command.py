@@ -23,7 +23,7 @@ GOOD = ["--s3-endpoint", "http://127.0.0.1:1", "--data-dir"]
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "athena_local", *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "athena_local", *arguments], capture_output=True, text=True, timeout=120
     )
 
 
@@ -138,7 +138,7 @@ def test_host_beyond_this_machine_is_warned_of(s3_endpoint: str, tmp_path: Path)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("athena-local: http://0.0.0.0:")
     process.terminate()
-    _, warnings = process.communicate(timeout=30)
+    _, warnings = process.communicate(timeout=120)
     assert "WARNING: listening on 0.0.0.0, beyond this machine. Nothing is authenticated" in warnings
 
 

@@ -27,7 +27,7 @@ from penstock.sync.postgres import Limits
 from penstock.sync.report import SyncReport, silent
 from penstock.sync.run import sync
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 JANUARY = (2025 - 1970) * 12
 ROWS = 400  # a month
@@ -229,14 +229,14 @@ def test_sync_that_finds_the_table_busy_waits_and_then_has_nothing_to_do(
     def hold(name: str) -> None:
         if name == "copied":
             inside.set()
-            assert leave.wait(30)
+            assert leave.wait(100)
 
     def first(_: threading.Event) -> None:
         run(lake, declared, checkpoint=hold)
 
     second: list[SyncReport] = []
     with at_once(first) as raised:
-        assert inside.wait(30)
+        assert inside.wait(100)
 
         def wait_for_it(_: threading.Event) -> None:
             second.append(run(lake, declared, limits=Limits(busy_seconds=30)))
@@ -305,7 +305,7 @@ def test_sync_whose_network_fell_silent_lets_go_of_the_table(
 
         with at_once(first) as raised:
             try:
-                assert silent_now.wait(30)
+                assert silent_now.wait(100)
                 with pytest.raises(SyncBusyError):
                     run(lake, declared, limits=Limits(busy_seconds=0))
                 assert run(lake, declared, limits=Limits(busy_seconds=30)).mode == "load"

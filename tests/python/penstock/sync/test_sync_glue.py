@@ -211,6 +211,6 @@ def test_sync_with_nothing_to_do_reads_no_file_and_imports_nothing_heavy(lake, f
     forecast.commit()
     sync(lake, [declared])
     done = subprocess.run(
-        [sys.executable, "-c", AGAIN], input=pickle.dumps((lake, declared)), capture_output=True, timeout=60
+        [sys.executable, "-c", AGAIN], input=pickle.dumps((lake, declared)), capture_output=True, timeout=120
     )
     assert (done.stdout.decode().strip(), done.stderr) == ("nothing [] []", b"")

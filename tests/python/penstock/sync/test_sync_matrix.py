@@ -36,7 +36,7 @@ from penstock.local.stack import LocalStack
 from penstock.sync import extract
 from penstock.sync.postgres import Limits
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 SCENARIOS = ("load", "delta", "merge")
 # The steps of the matrix by the checkpoint where the fault strikes; "plan" is armed before the sync begins. A COPY has
@@ -75,7 +75,7 @@ class Server:
         data = (self.stack.folder / "postgres").resolve() / "data"
         process = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
         process.send_signal(how)
-        process.wait(30)
+        process.wait(100)
 
     def start(self) -> None:
         self.stack.up(parts=("postgres",))

@@ -65,7 +65,7 @@ def count(lake: Connections, table: str) -> int | None:
 def test_sync_of_three_tables_on_three_connections_runs_them_at_once(
     lake: Connections, tables: Tables
 ) -> None:
-    together = threading.Barrier(3, timeout=60)
+    together = threading.Barrier(3, timeout=120)
 
     def checkpoint(name: str) -> None:
         if name == "planned":
@@ -109,8 +109,8 @@ def test_sync_reports_in_the_order_declared_whatever_ends_first(lake: Connection
 
     def checkpoint(name: str) -> None:
         if name == "before commit" and threading.current_thread().name == first[0]:
-            assert others_done.acquire(timeout=60)
-            assert others_done.acquire(timeout=60)
+            assert others_done.acquire(timeout=120)
+            assert others_done.acquire(timeout=120)
 
     first: list[str] = []
 
@@ -249,7 +249,7 @@ def test_sync_that_is_interrupted_rolls_back_says_so_and_keeps_what_was_committe
             process.stdin = None
             _wait_until(lambda: _waits_for_lock(lake))
             process.send_signal(sent)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=120)
         finally:
             process.kill()
     assert process.returncode == code, err.decode()

@@ -38,7 +38,7 @@ from penstock.sync.declaration import Declaration
 from penstock.sync.postgres import Limits
 from penstock.sync.run import sync, sync_tables
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 JANUARY = (2025 - 1970) * 12
 TELLER = Path(__file__).parent / "support" / "sync_teller.py"

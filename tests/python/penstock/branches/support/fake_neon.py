@@ -338,6 +338,7 @@ class NeonServer:
         self.project: FakeNeon | None = None
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()  # who asks before the thread is up waits
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api/v2"
         methods = ["GET", "POST", "PATCH", "DELETE"]
         app = Starlette(routes=[Route("/{rest:path}", self._answer, methods=methods)])
@@ -358,7 +359,7 @@ class NeonServer:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
         self._socket.close()
 
 

@@ -76,7 +76,7 @@ class TcpProxy:
 
     def _carry(self, client: socket.socket, generation: int) -> None:
         try:
-            server = socket.create_connection(self._target, timeout=60)
+            server = socket.create_connection(self._target, timeout=120)
         except OSError:
             _reset(client)
             return
@@ -231,7 +231,7 @@ class S3Proxy:
             self._refuse(handler, damage)
             return
         if handler.upstream is None:
-            handler.upstream = http.client.HTTPConnection(self._target, timeout=30)
+            handler.upstream = http.client.HTTPConnection(self._target, timeout=120)
         headers = {name: value for name, value in handler.headers.items() if name.lower() != "host"}
         try:
             handler.upstream.request(handler.command, handler.path, body or None, headers)

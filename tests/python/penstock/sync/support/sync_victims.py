@@ -49,7 +49,7 @@ class Nursery:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(100)
         self._process.stdout.close()
 
     def kill_at(self, order: Order, meanwhile: Callable[[], object] = lambda: None) -> None:
