@@ -203,67 +203,58 @@ def test_repartition_moves_the_name_to_what_was_proved_and_nothing_later(sales: 
 STEPS = ("begun", "created", "validated", "written", "moved", "registered", "settled")
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_repartition_killed_anywhere_is_whole_for_readers_and_finished_by_the_next(
-    sales: Any, victims: Any, step: str
+def test_repartition_killed_at_every_step_in_turn_is_whole_for_readers_and_goes_on(
+    sales: Any, victims: Any
 ) -> None:
     before = sales.rows()
-    victims.kill_at("penstock.lake.repartition:repartition", (sales.connections, sales.name, BY), step)
+    for step in STEPS:
+        # by the same command, or without naming the partitioning again
+        by = "" if step in ("written", "settled") else BY
+        victims.kill_at("penstock.lake.repartition:repartition", (sales.connections, sales.name, by), step)
+        assert sales.rows() == before, step
+        moved = STEPS.index(step) >= STEPS.index("moved")
+        assert layout(sales) == (["tenant_id", "year", "month"] if moved else ["year", "month"])
+    done = repartition(sales.connections, sales.name, BY)
     assert sales.rows() == before
-    assert layout(sales) == (["tenant_id", "year", "month"] if step in STEPS[4:] else ["year", "month"])
-    # by the same command, or without naming the partitioning again
-    done = repartition(sales.connections, sales.name, BY if step < "m" else "")
-    assert sales.rows() == before
-    assert layout(sales) == ["tenant_id", "year", "month"]
     assert done.kept is not None
     assert sales.names() == {"sales_history", done.kept.table}
     assert sales.rows(done.kept.table) == before
 
-
-@pytest.mark.parametrize(
-    ("moved", "step"),
-    [
-        (False, "aborting"),
-        (False, "forgotten"),
-        (True, "aborting"),
-        (True, "written"),
-        (True, "moved"),
-        (True, "deleted"),
-    ],
-)
-def test_abort_killed_anywhere_is_whole_and_ended_by_abort_or_begun_again_by_repartition(
-    sales: Any, victims: Any, moved: bool, step: str
-) -> None:
-    before = sales.rows()
-    if moved:
-        repartition(sales.connections, sales.name, BY)
-    else:
-        work = (sales.connections, sales.name, BY)
-        victims.kill_at("penstock.lake.repartition:repartition", work, "created")
-    victims.kill_at("penstock.lake.repartition:abort", (sales.connections, sales.name), step)
-    assert sales.rows() == before
-    if step == "forgotten":
-        abort(sales.connections, sales.name)
-        assert layout(sales) == ["year", "month"]
-        assert sales.names() == {"sales_history"}
-        assert standing(sales.connections, sales.name) is None
-    else:
-        done = repartition(sales.connections, sales.name, BY)
-        assert layout(sales) == ["tenant_id", "year", "month"]
-        assert done.kept is not None
-        assert sales.names() == {"sales_history", done.kept.table}
-    assert sales.rows() == before
-
-
-@pytest.mark.parametrize("step", ["finishing", "forgotten", "deleted"])
-def test_finish_killed_anywhere_is_ended_by_the_next(sales: Any, victims: Any, step: str) -> None:
-    before = sales.rows()
-    repartition(sales.connections, sales.name, BY)
-    victims.kill_at("penstock.lake.repartition:finish", (sales.connections, sales.name), step)
-    with pytest.raises(LakeError, match="no way back"):
-        abort(sales.connections, sales.name)
+    for step in ("finishing", "forgotten", "deleted"):
+        victims.kill_at("penstock.lake.repartition:finish", (sales.connections, sales.name), step)
+        with pytest.raises(LakeError, match="no way back"):
+            abort(sales.connections, sales.name)
     finish(sales.connections, sales.name)
     assert (sales.rows(), sales.names()) == (before, {"sales_history"})
+    assert standing(sales.connections, sales.name) is None
+
+
+def test_abort_killed_at_every_step_in_turn_is_whole_and_ends(sales: Any, victims: Any) -> None:
+    before = sales.rows()
+    repartition(sales.connections, sales.name, BY)
+    steps = ("aborting", "settled", "validated", "written", "moved", "forgotten", "deleted")
+    for step in steps:
+        victims.kill_at("penstock.lake.repartition:abort", (sales.connections, sales.name), step)
+        assert sales.rows() == before, step
+        moved = steps.index(step) >= steps.index("moved")
+        assert layout(sales) == (["year", "month"] if moved else ["tenant_id", "year", "month"])
+    abort(sales.connections, sales.name)
+    assert (sales.rows(), layout(sales), sales.names()) == (before, ["year", "month"], {"sales_history"})
+    assert standing(sales.connections, sales.name) is None
+
+
+def test_repartition_after_a_killed_abort_stays_or_begins_anew(sales: Any, victims: Any) -> None:
+    before = sales.rows()
+    first = repartition(sales.connections, sales.name, BY).kept
+    victims.kill_at("penstock.lake.repartition:abort", (sales.connections, sales.name), "written")
+    assert repartition(sales.connections, sales.name, BY).kept == first
+    for step in ("moved", "deleted"):
+        victims.kill_at("penstock.lake.repartition:abort", (sales.connections, sales.name), step)
+        done = repartition(sales.connections, sales.name, BY)
+        assert done.kept is not None
+        assert done.kept != first
+        assert sales.names() == {"sales_history", done.kept.table}
+        assert (sales.rows(), layout(sales)) == (before, ["tenant_id", "year", "month"])
 
 
 def test_abort_before_the_move_leaves_nothing(sales: Any, victims: Any) -> None:
@@ -329,24 +320,24 @@ def test_repartition_of_a_table_made_anew_meanwhile_is_refused_and_cleaned_by_fi
     assert all("sales_history_again/" in key for key in sales.objects())
 
 
-@pytest.mark.parametrize(
-    ("by", "said"),
-    [
-        ("", "No partitioning is given"),
-        ("year, month", "is partitioned by year, month already"),
-        ("tenant", "names the column 'tenant', which the table does not have"),
-        ("bucket(4, tenant_id)", "which is no partition"),
-        ("truncate(tenant_id)", "cannot be partitioned so"),
-        ("month(tenant_id)", "'month\\(tenant_id\\)': string cannot be partitioned so"),
-        ("embedding", "list cannot be partitioned so"),
-        ("month(sold_date", "which is no partition"),
-        ("year,year", "names 'year' twice"),
-        ("year,", "has '', which is no partition"),
-    ],
-)
-def test_repartition_by_what_cannot_be_is_refused_and_begins_nothing(sales: Any, by: str, said: str) -> None:
-    with pytest.raises(LakeError, match=said):
-        repartition(sales.connections, sales.name, by)
+REFUSED = [
+    ("", "No partitioning is given"),
+    ("year, month", "is partitioned by year, month already"),
+    ("tenant", "names the column 'tenant', which the table does not have"),
+    ("bucket(4, tenant_id)", "which is no partition"),
+    ("truncate(tenant_id)", "cannot be partitioned so"),
+    ("month(tenant_id)", "'month\\(tenant_id\\)': string cannot be partitioned so"),
+    ("embedding", "list cannot be partitioned so"),
+    ("month(sold_date", "which is no partition"),
+    ("year,year", "names 'year' twice"),
+    ("year,", "has '', which is no partition"),
+]
+
+
+def test_repartition_by_what_cannot_be_is_refused_and_begins_nothing(sales: Any) -> None:
+    for by, said in REFUSED:
+        with pytest.raises(LakeError, match=said):
+            repartition(sales.connections, sales.name, by)
     assert standing(sales.connections, sales.name) is None
 
 
