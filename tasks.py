@@ -328,7 +328,7 @@ def verify(_: Context, source: str = "", json: bool = False, target: str = "", b
 @told
 def query_run(
     _: Context,
-    sql: str = "",
+    sql: str,
     param: list[str] | None = None,
     limit: str = "",
     csv: bool = False,
@@ -340,7 +340,7 @@ def query_run(
     invoke query "select count(*) from fct_forecast"
     invoke query sales/brand_performance --target dev
     invoke query sales/similarity_candidates --param tenant_id=tenant_001 --param k=5 --json
-    Without an argument it names the analyses there are; each begins with what it asks and how to read it.
+    query.list names the analyses there are; each begins with what it asks and how to read the answer.
     """
     from penstock.commands import query as asking
 
@@ -369,6 +369,15 @@ def query_library(
     from penstock.commands import query as asking
 
     asking.library(_connect(target), domain, parameters=param or [], as_json=json)
+
+
+@task
+@told
+def query_list(_: Context) -> None:
+    """Show the analyses there are, by name, with the question each answers and its parameters."""
+    from penstock.commands import query as asking
+
+    asking.show_analyses()
 
 
 @task(
@@ -811,7 +820,7 @@ namespace = Collection(
         prune=branch_prune,
     ),
     _collection("sync", sync_run, status=sync_status, history=sync_history, notify_test=sync_notify_test),
-    _collection("query", query_run, library=query_library),
+    _collection("query", query_run, library=query_library, list=query_list),
     _collection(
         "lake",
         history=lake_history,

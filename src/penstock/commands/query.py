@@ -125,6 +125,19 @@ def library(
         )
 
 
+def show_analyses(root: Path = PROJECT_ROOT) -> None:
+    """Print each analysis of the project by the name that `invoke query` takes; no stack is needed."""
+    from penstock.lake.library import question_of
+    from penstock.lake.query import analyses, name_of, parameters_of
+
+    rows = [
+        (name_of(path), question_of(path, root), ", ".join(parameters_of(path, root)))
+        for path in analyses(root)
+    ]
+    console.show_table("analyses", ["query", "question", "parameters"], rows)
+    console.note("invoke query NAME asks one, invoke query.library FOLDER all of a folder.")
+
+
 def _show_library(domain: str, entries: Iterable[Any], cost: Any) -> None:
     rows = []
     total_bytes, total_dollars, seconds = 0, 0.0, 0.0

@@ -35,7 +35,6 @@ NOT_COUNTED = (
 )
 
 _SENDER = re.compile(r"^-- /\* (\{.*?\}) \*/")
-_FREE_STATEMENTS = frozenset({"DDL", "UTILITY"})
 
 
 class Prices:
@@ -231,7 +230,7 @@ def estimate(of: Prices, gb: float | None = None, queries: int | None = None) ->
 
 @dataclass
 class Scanned:
-    """Statements of one kind in the window. `free` ones (DDL, failed) are among `statements`; bytes are the others'."""
+    """Statements of one kind in the window; `free` of them failed or scanned nothing, bytes are the others'."""
 
     statements: int = 0
     free: int = 0
@@ -323,10 +322,11 @@ def _scanned(connections: Connections, of: Prices, since: datetime, missing: lis
         for execution in history(connections.client("athena"), group, since):
             kind = found.setdefault(_sender(execution.get("Query", "")), Scanned())
             kind.statements += 1
-            if execution.get("StatementType") in _FREE_STATEMENTS or execution["Status"]["State"] == "FAILED":
+            # not by StatementType: CREATE TABLE AS SELECT is DDL to Athena too, and is billed for what it reads
+            scanned = int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
+            if not scanned or execution["Status"]["State"] == "FAILED":
                 kind.free += 1
                 continue
-            scanned = int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
             kind.bytes_scanned += scanned
             kind.bytes_billed += billed_bytes(scanned, of)
             kind.dollars += scan_dollars(scanned, of)

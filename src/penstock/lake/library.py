@@ -62,7 +62,7 @@ def run_library(
     for path in wanted:
         if on_start is not None:
             on_start(name_of(path), len(wanted))
-        question = first_comment((root / path).read_text(encoding="utf-8"))
+        question = question_of(path, root)
         try:
             result = athena.run(rendered[path], database=database)
             twin = twins.get(path)
@@ -76,7 +76,12 @@ def run_library(
     return entries
 
 
-def first_comment(sql: str) -> str:
-    """Return the first line of the comment that heads an analysis: its question."""
-    line = sql.lstrip().partition("\n")[0]
-    return line.removeprefix("--").strip() if line.startswith("--") else ""
+def question_of(analysis: Path, root: Path = PROJECT_ROOT) -> str:
+    """Return what an analysis asks: the first paragraph of the comment at its head; empty where it has none."""
+    lines = []
+    for line in (root / analysis).read_text(encoding="utf-8").lstrip().splitlines():
+        text = line.removeprefix("--").strip()
+        if not line.startswith("--") or not text or text.startswith("Params:"):
+            break
+        lines.append(text)
+    return " ".join(lines)

@@ -134,21 +134,27 @@ def unpruned_twin(analysis: Path, root: Path = PROJECT_ROOT) -> Path | None:
     return twin if (root / twin).is_file() else None
 
 
+def parameters_of(analysis: Path, root: Path = PROJECT_ROOT) -> list[str]:
+    """Return the names of the parameters that an analysis reads, in their order."""
+    return list(dict.fromkeys(_VARIABLE.findall((root / analysis).read_text(encoding="utf-8"))))
+
+
 def check_parameters(
     wanted: Sequence[Path], parameters: Mapping[str, str], root: Path = PROJECT_ROOT
 ) -> None:
     """Raise LakeError for a parameter that none of the analyses reads: dbt would ignore it, and the answer be to another
     question than was asked."""
-    known = {name for path in wanted for name in _VARIABLE.findall((root / path).read_text(encoding="utf-8"))}
+    known = {name for path in wanted for name in parameters_of(path, root)}
     for name in parameters:
         if name not in known:
-            asked = name_of(wanted[0]) if len(wanted) == 1 else f"None of {len(wanted)} analyses"
-            said = (
-                f"{asked} has no parameter '{name}'."
+            whose = (
+                f"{name_of(wanted[0])} has no"
                 if len(wanted) == 1
-                else f"{asked} has a parameter '{name}'."
+                else f"None of {len(wanted)} analyses has a"
             )
-            raise LakeError(said, hint=f"There are: {', '.join(sorted(known)) or 'none'}.")
+            raise LakeError(
+                f"{whose} parameter '{name}'.", hint=f"There are: {', '.join(sorted(known)) or 'none'}."
+            )
 
 
 def _names(root: Path) -> str:

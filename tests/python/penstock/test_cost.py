@@ -218,7 +218,7 @@ TEST = '-- /* {"node_id": "test.penstock.unique_x.1234"} */\nselect 1'
 
 class FakeAthena:
     def list_query_executions(self, **_: Any) -> dict[str, Any]:
-        return {"QueryExecutionIds": [str(n) for n in range(8)]}
+        return {"QueryExecutionIds": [str(n) for n in range(9)]}
 
     def batch_get_query_execution(self, QueryExecutionIds: list[str]) -> dict[str, Any]:  # noqa: N803
         told = [
@@ -227,6 +227,7 @@ class FakeAthena:
             (MODEL, "DML", "FAILED", 10**12, 28),
             (TEST, "DML", "CANCELLED", 20 * MB, 27),
             ("create table x", "DDL", "SUCCEEDED", 0, 26),
+            ("create table x as select 1", "DDL", "SUCCEEDED", 30 * MB, 26),  # DDL to Athena, and billed
             ("select 1", "DML", "SUCCEEDED", 0, 25),
             ("-- /* {no json} */ select 1", "DML", "SUCCEEDED", 15 * MB, 24),
             (MODEL, "DML", "SUCCEEDED", 10**12, 1),  # before the window
@@ -263,12 +264,12 @@ def test_actual_queries_are_billed_by_their_sender(described: Connections, own: 
     } == {
         "model fct": (3, 1, 10**12 + 1),  # the failed one is free
         "dbt tests": (1, 0, 20 * MB),  # a cancelled one is not
-        "queries": (3, 1, 15 * MB),
+        "queries": (4, 2, 45 * MB),
     }
     assert found.scanned["model fct"].bytes_billed == 10**12 + 10 * MB
-    assert found.scanned["queries"].bytes_billed == 15 * MB
+    assert found.scanned["queries"].bytes_billed == 45 * MB
     # fifteen days stand for half a month
-    assert found.scan_dollars == pytest.approx(2 * 5 * (10**12 + 45 * MB) / 10**12)
+    assert found.scan_dollars == pytest.approx(2 * 5 * (10**12 + 75 * MB) / 10**12)
 
 
 def test_actual_objects_are_priced_by_place_class_and_version(described: Connections, own: Prices) -> None:

@@ -15,7 +15,7 @@ from penstock.errors import LakeError
 from penstock.lake import library
 from penstock.lake import query as asking
 from penstock.lake.athena import QueryResult
-from penstock.lake.library import first_comment, run_library
+from penstock.lake.library import question_of, run_library
 from penstock.lake.query import (
     analyses,
     check_parameters,
@@ -156,9 +156,26 @@ def test_run_library_unknown_domain_suggests_the_nearest(project: Path) -> None:
     assert caught.value.hint == "Did you mean sales? There are: forecast, sales."
 
 
-def test_first_comment_is_the_question() -> None:
-    assert first_comment("-- Which brands?\n--\n-- Read: …\nselect 1") == "Which brands?"
-    assert first_comment("select 1 -- no question") == ""
+@pytest.mark.parametrize(
+    ("sql", "question"),
+    [
+        ("-- Which brands?\n--\n-- Read: …\nselect 1", "Which brands?"),
+        ("-- Which\n-- brands?\n-- Params: top (20)\nselect 1", "Which brands?"),
+        ("-- Which brands?\nselect 1 -- one", "Which brands?"),
+        ("select 1 -- no question", ""),
+    ],
+)
+def test_question_of_is_the_first_paragraph_of_the_head(project: Path, sql: str, question: str) -> None:
+    (project / DAYS).write_text(sql)
+    assert question_of(DAYS, project) == question
+
+
+def test_command_shows_the_analyses_there_are(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.show_analyses(project)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "forecast/days How many days? forecast/shared top" in told
+    assert "sales/brand_performance Which brands? sales/pruning month sales/shared" in told
+    assert "unpruned" not in told
 
 
 def test_read_parameters_name_and_value() -> None:
