@@ -27,7 +27,27 @@ settings.load_profile("explore" if os.environ.get("PENSTOCK_EXPLORE") else "repe
 # Files that take half a minute or more, longest first: begun before all others, so that workers end at about the same time.
 LONGEST = (
     "penstock/sync/test_sync_matrix.py",
+    "penstock/test_models_on_stack.py",
     "athena_local/strength/test_strength_memory.py",
+    "penstock/main_job/test_main_job_tasks.py",
+    "penstock/main_job/test_main_job_killed.py",
+    "penstock/main_job/test_main_job_changes.py",
+    "penstock/sales/test_sales_flow.py",
+    "penstock/sync/test_sync_faults.py",
+    "penstock/test_bench.py",
+    "penstock/sync/test_sync_expressions.py",
+    "penstock/sync/test_sync_properties.py",
+    "penstock/sync/test_sync_runs.py",
+    "penstock/sync/test_sync_delta.py",
+    "penstock/sync/test_sync_shards.py",
+    "athena_local/dbt_adapter/test_basic.py",
+    "athena_local/dbt_adapter/test_macros.py",
+    "athena_local/strength/test_strength_load.py",
+    "athena_local/strength/test_strength_kill.py",
+    "penstock/branches/test_neon_branches.py",
+    "penstock/sync/test_notify_runs.py",
+    "penstock/test_local_stack.py",
+    "athena_local/test_fuzz.py",
 )
 
 
