@@ -30,6 +30,7 @@ from penstock.transform.freshness import freshness
 
 pytestmark = pytest.mark.stack
 
+FORECAST = ("--select", "path:models/staging/forecast", "path:models/marts/forecast")
 MARTS = ("fct_forecast", "dim_restaurant", "forecast_summary_by_state", "forecast_summary_by_date")
 HEADER = "restaurant_id,inventory_item_id,business_date,dma_id,dc_id,state,y_05,y_50,y_95"
 
@@ -88,7 +89,7 @@ class Lake:
 
     def run(self) -> None:
         """Run the models alone: their tests are run once, by the first build, and where a test is about them."""
-        dbt.run(self.connections, Side.LAKE, ["run"], root=self.root)
+        dbt.run(self.connections, Side.LAKE, ["run", *FORECAST], root=self.root)
 
     def make_sure_it_is_built(self) -> None:
         """For a test that needs the marts there, whatever they hold."""
