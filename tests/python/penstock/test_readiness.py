@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from botocore.exceptions import ClientError
 from penstock.connections import Connections
 from penstock.environments import environment
 from penstock.errors import BuildError
-from penstock.lake.readiness import require_built, require_landed
+from penstock.lake.readiness import absent_sources, require_built, require_landed, unbuilt
 
 ATHENA_GROUP, GLUE_TABLE, GLUE_DATABASE = "get_work_group", "get_table", "get_database"
 
@@ -73,3 +75,44 @@ def test_require_landed_that_may_not_look_leaves_it_to_dbt(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     require_landed(lake(monkeypatch, **{name: "AccessDeniedException"}))
+
+
+class Tables:
+    """Glue with these tables and no other."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def get_table(self, **asked: str) -> dict[str, Any]:
+        if "{DatabaseName}.{Name}".format(**asked) not in self.names:
+            raise ClientError({"Error": {"Code": "EntityNotFoundException", "Message": "no"}}, "GetTable")
+        return {}
+
+
+def test_unbuilt_names_only_what_its_own_absent_source_explains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Sales never landed: its models need not be there. The forecast landed: a lost mart of it is not excused."""
+    glue = Tables("forecast_data_local.forecast", "analytics_local.old_sales")
+    monkeypatch.setattr(Connections, "client", lambda *_: glue)
+    connections = Connections(environment("local"), "us-east-2")
+    manifest = tmp_path / "manifest.json"
+    parents = {
+        "model.penstock.fct_forecast": ["model.penstock.stg"],
+        "model.penstock.stg": ["source.penstock.forecast.forecast"],
+        "model.penstock.sales_history": ["model.penstock.stg_sales"],
+        "model.penstock.old_sales": ["model.penstock.stg_sales"],
+        "model.penstock.stg_sales": ["source.penstock.sales.sales"],
+    }
+    manifest.write_text(json.dumps({"parent_map": parents}))
+
+    assert "sales" in absent_sources(connections)
+    assert "forecast" not in absent_sources(connections)
+    models = [(name, "analytics_local", name) for name in ("fct_forecast", "sales_history", "old_sales")]
+    assert unbuilt(connections, manifest, models) == {"sales_history": "sales"}
+
+
+def test_unbuilt_with_everything_landed_reads_no_manifest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert unbuilt(lake(monkeypatch), tmp_path / "none.json", [("m", "d", "t")]) == {}

@@ -1,11 +1,12 @@
 -- Every natural key that landed is in the history, and nothing else: counted a month, straight from
--- the landed files, so that a fault of the staging view cannot hide itself.
+-- the landed files, so that a fault of the staging view cannot hide itself. Days of which a file is archived are left out.
 with landed as (
     select distinct
         tenant_id,
         product_id,
         sold_date
     from {{ source('sales', 'sales') }}
+    where not {{ is_archived('sales.sales', 'sold_date') }}
 ),
 
 landed_months as (
@@ -25,6 +26,7 @@ history_months as (
         month as sold_month,
         count(*) as row_count
     from history
+    where not {{ is_archived('sales.sales', 'sold_date') }}
     group by year, month
 )
 
