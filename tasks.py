@@ -795,6 +795,23 @@ def bench_layouts(_: Context, rows: str = "96000", rounds: str = "3") -> None:
     benchmark.layouts(_settings("local"), rows=_number("--rows", rows), rounds=_number("--rounds", rounds))
 
 
+@task(
+    positional=["name"],
+    help={
+        "name": "The source's name, and its table's: small letters, digits and _.",
+        "file": "A sample: CSV, Parquet or JSON lines, some hundred rows or more.",
+        "key": "Columns that together name a row, comma-separated; the first that does by default.",
+        "force": "Replace files that are there.",
+    },
+)
+@told
+def source_new(_: Context, name: str, file: str = "", key: str = "", force: bool = False) -> None:
+    """Write a new source from a sample file: its declaration, dbt source, staging model and tests."""
+    from penstock.commands import source
+
+    source.new(name, file=file, key=key, force=force)
+
+
 def _collection(name: str, default: Any = None, **others: Any) -> Collection:
     """Return the tasks of one subject: `invoke NAME` runs the default, if there is one, `invoke NAME.OTHER` another."""
     found = Collection(name)
@@ -810,6 +827,7 @@ namespace = Collection(
     *(seed, build, freshness, verify, cost, docs, demo),
     *(check, test, reference),
     _collection("generate", sales=generate_sales),
+    _collection("source", new=source_new),
     _collection(
         "branch",
         create=branch_create,

@@ -46,7 +46,7 @@ class FastCheck:
             delimiter=table.delimiter, quote_char=False, double_quote=False, newlines_in_values=False
         )
         self._convert = pa_csv.ConvertOptions(
-            column_types={column.name: types.get(column.type) for column in table.columns},
+            column_types={c.name: types[c.type] for c in table.columns if c.type in types},
             null_values=[""],
             strings_can_be_null=False,
         )
