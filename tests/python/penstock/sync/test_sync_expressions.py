@@ -346,7 +346,7 @@ def test_a_product_of_two_narrow_decimals_may_be_wide() -> None:
     max_examples=10,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],  # shrinking rows of so many columns takes longer than a test may
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     rows=st.lists(

@@ -62,7 +62,11 @@ _LISTS = st.lists(
 
 
 @pytest.mark.stack
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(rows=_LISTS)
 def test_arrays_arrive_and_checksum_alike(
     stack_without_athena: Connections, copied: Copied, rows: list[dict[str, Any]]
@@ -87,7 +91,11 @@ def test_arrays_arrive_and_checksum_alike(
 
 
 @pytest.mark.stack
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     rows=st.lists(
         st.none() | st.lists(st.floats(-1e30, 1e30), min_size=5, max_size=5), min_size=1, max_size=30
@@ -134,7 +142,11 @@ _VALUES = st.fixed_dictionaries(
 
 
 @pytest.mark.stack
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(rows=st.lists(st.none() | _VALUES, min_size=1, max_size=10))
 def test_structs_and_maps_arrive_as_jsonb_and_checksum_alike(
     stack_without_athena: Connections, copied: Copied, rows: list[dict[str, Any] | None]
@@ -170,7 +182,11 @@ _JSON = st.recursive(
 
 
 @pytest.mark.stack
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(rows=st.lists(st.none() | _JSON.map(json.dumps), min_size=1, max_size=12))
 def test_text_that_is_json_arrives_as_jsonb_and_checksums_alike(
     stack_without_athena: Connections, copied: Copied, rows: list[str | None]
@@ -329,7 +345,11 @@ def test_dates_and_timestamps_at_the_ends_of_postgres_range_arrive(
 
 
 @pytest.mark.stack
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(stamps=st.lists(st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)), min_size=1, max_size=50))
 def test_timestamps_of_fewer_digits_round_as_postgres_does(
     stack_without_athena: Connections, copied: Copied, stamps: list[datetime]

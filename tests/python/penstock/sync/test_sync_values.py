@@ -71,7 +71,11 @@ _ROWS = st.lists(
 
 
 @pytest.mark.stack
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(rows=_ROWS)
 def test_values_of_every_type_arrive_and_checksum_alike(
     stack_without_athena: Connections, copied: Copied, rows: list[dict[str, Any]]
@@ -94,7 +98,11 @@ def test_values_of_every_type_arrive_and_checksum_alike(
 
 
 @pytest.mark.stack
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     numbers=st.lists(
         st.one_of(
