@@ -1,4 +1,4 @@
-{% macro only_changes(rows, key, values, tombstone, wide=[]) %}
+{% macro only_changes(rows, key, values, tombstone, wide=[], landed=none, day=none) %}
     {#- Arguments that would silently lose rows are refused here, at compile time. -#}
     {%- if not key -%}
         {{ exceptions.raise_compiler_error('only_changes: key must name at least one column.') }}
@@ -18,6 +18,12 @@
             "only_changes: wide '" ~ column ~ "' must be one of values " ~ values ~ ' other than the tombstone.'
         ) }}
     {%- endfor -%}
+    {%- if (landed is none) != (day is none) or (day is not none and day not in key) -%}
+        {{ exceptions.raise_compiler_error(
+            'only_changes: landed needs day, a column of the key, and day needs landed.'
+        ) }}
+    {%- endif -%}
+    {%- set archived = 'false' if landed is none else is_archived(landed, 'built.' ~ day) -%}
     {%- set narrow = values | reject('in', wide) | list -%}
     select
         {%- for column in key %}
@@ -44,11 +50,17 @@
             {{ 'and ' if not loop.first }}incoming.{{ column }} = built.{{ column }}
             {%- endfor %}
     where
-        incoming.{{ key[0] }} is null
-        or built.{{ key[0] }} is null
-        {%- for column in values %}
-        or incoming.{{ column }} is distinct from built.{{ column }}
-        {%- endfor %}
+        {%- if archived != 'false' %}
+        -- What is not there to be read is not gone: the file it came in lies in the archive.
+        not (incoming.{{ key[0] }} is null and {{ archived }})
+        and
+        {%- endif %} (
+            incoming.{{ key[0] }} is null
+            or built.{{ key[0] }} is null
+            {%- for column in values %}
+            or incoming.{{ column }} is distinct from built.{{ column }}
+            {%- endfor %}
+        )
     {%- if wide %}
     ) as differing
     left join {{ rows }} as incoming

@@ -38,6 +38,8 @@ final as (
         key=['restaurant_id', 'inventory_item_id', 'business_date'],
         values=['dma_id', 'dc_id', 'state', 'y_05', 'y_50', 'y_95'],
         tombstone='y_50',
+        landed='forecast.forecast',
+        day='business_date',
     ) }}
     {% else %}
     select * from forecast

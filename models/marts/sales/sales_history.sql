@@ -1,8 +1,8 @@
 -- One row per tenant, product and moment of sale: the sale in force.
 --
 -- Lies beside what landed (pricing_intelligence_<environment>), a preview's among its own marts
--- (dbt_project.yml). A build writes only what differs (see only_changes); embeddings, 8 kB a row, are
--- compared by checksum. A sale that is gone arrives as its key with sold_price null, which none
+-- (dbt_project.yml). A build writes only what differs (see only_changes); embeddings, 8 kB a row,
+-- are compared by checksum. A sale that is gone arrives as its key with sold_price null, which none
 -- has (stg_sales__sales tests it before this is built). Two years are 24 partitions; Athena writes
 -- at most 100 at once, for which a first build of more than eight years would have to be split.
 {{ config(
@@ -49,6 +49,8 @@ changes as (
         ],
         tombstone='sold_price',
         wide=['embedding'],
+        landed='sales.sales',
+        day='sold_date',
     ) }}
     {% else %}
     select * from sales

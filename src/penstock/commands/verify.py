@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 from penstock import console
 from penstock.connections import Connections
 from penstock.errors import VerificationError
-from penstock.lake.verify.report import Check, Report, listed
+from penstock.lake.verify.report import Check, Report, State, listed
 
 _MARKS = {"ok": "ok", "failed": "FAILED"}
 
@@ -45,9 +46,7 @@ def _show(report: Report) -> None:
         if check.todo and check.state != "ok":
             console.note(f"{check.state}: {check.check} of {check.subject}: {check.todo}")
     counted = ", ".join(
-        f"{report.count(state):,} {state}"
-        for state in ("ok", "archived", "warning", "skipped", "failed")
-        if report.count(state)
+        f"{report.count(state):,} {state}" for state in get_args(State) if report.count(state)
     )
     console.note(f"{counted}; {report.seconds:.1f} s, {console.size(report.bytes_scanned)} scanned by Athena")
 

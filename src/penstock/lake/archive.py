@@ -14,13 +14,15 @@ from typing import Any
 
 from penstock.connections import Connections
 from penstock.lake.lifecycle import ARCHIVED
-from penstock.landing.upload import ROWS_KEY
-from penstock.sources import Table
+from penstock.landing.upload import FIRST_DAY_KEY, LAST_DAY_KEY, ROWS_KEY
+from penstock.sources import Table, declared
 
 # HeadObject asked side by side, 1 to 32: one takes some 20 ms at S3, and a landed file a day makes 730 of them in two years.
 HEADS = 8
 
-FIRST_DAY_KEY, LAST_DAY_KEY = "first-day", "last-day"
+
+# any day that a date of Athena's SQL can be
+FIRST, LAST = "0001-01-01", "9999-12-31"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,35 @@ def landed(connections: Connections, table: Table, *, only_archived: bool = Fals
 
     with ThreadPoolExecutor(HEADS) as pool:
         return list(pool.map(one, found))
+
+
+def archived_days(connections: Connections) -> dict[str, list[tuple[str, str]]]:
+    """Return the days of archived files' rows by landed table (`source.table`), as few ranges as say it.
+
+    Tables without archived files are left out. A file of which the days were not noted may hold rows of any day.
+    Costs one listing a landed table.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for source in declared().values():
+        for table in source.tables:
+            ranges = [
+                (file.first_day or FIRST, file.last_day or LAST)
+                for file in landed(connections, table, only_archived=True)
+            ]
+            if ranges:
+                found[table.qualified] = _joined(ranges)
+    return found
+
+
+def _joined(ranges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return ranges of days without those that overlap."""
+    joined: list[tuple[str, str]] = []
+    for first, last in sorted(ranges):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        else:
+            joined.append((first, last))
+    return joined
 
 
 def _listed(s3: Any, bucket: str, prefix: str) -> Iterable[dict[str, Any]]:

@@ -85,13 +85,33 @@ def build_lake(
 ) -> SideReport:
     """Return what was built on Athena, with the bytes each node scanned.
 
-    Raises: BuildError as `build` does, and while nothing has landed.
+    Raises: BuildError as `build` does, while nothing has landed, and for a full refresh while landed files are archived.
     """
     require_landed(connections)
     absent = absent_sources(connections)
+    if full_refresh:
+        _refuse_archived(connections)
     arguments = ["build", *lake_selection(select, absent), *(["--full-refresh"] if full_refresh else [])]
     run = dbt.run(connections, Side.LAKE, arguments, on_line=on_line, root=root)
     return lake_report(connections, run)
+
+
+def _refuse_archived(connections: Connections) -> None:
+    """Raise BuildError while landed files are archived: a mart made anew would lack their rows, and the old one has them."""
+    from penstock.lake.archive import archived_days
+
+    found = archived_days(connections)
+    if found:
+        told = "; ".join(
+            f"{table}, days {', '.join(f'{first} to {last}' for first, last in days[:3])}"
+            f"{' …' if len(days) > 3 else ''}"
+            for table, days in found.items()
+        )
+        raise BuildError(
+            f"A full refresh would lose the rows of archived files: {told}.",
+            hint='Restore the files first (docs/verify.md, "What is archived"). To make one mart anew without them, drop'
+            ' it (invoke query "drop table …") and build.',
+        )
 
 
 def build_serving(

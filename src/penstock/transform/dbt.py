@@ -30,6 +30,9 @@ from penstock.settings import PROJECT_ROOT
 
 OnLine = Callable[[str], None]
 
+# dbt's commands that compare landed rows with built ones
+_ON_ROWS = frozenset({"build", "run", "test"})
+
 FAILED = frozenset({"error", "fail", "runtime error"})
 SHOWN_FAILURES = 10
 SHOWN_LINES = 30  # of dbt's own output, when it ended before it could say which node failed
@@ -111,7 +114,7 @@ def run(
         started = time.monotonic()
         code, output = _execute(
             _command(connections, side, arguments, root, folder),
-            _environ(connections, side),
+            {**_environ(connections, side), **_archived(connections, side, arguments)},
             root,
             on_line,
             lock,
@@ -177,6 +180,15 @@ def _environ(connections: Connections, side: Side) -> dict[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _archived(connections: Connections, side: Side, arguments: Sequence[str]) -> dict[str, str]:
+    """Return what a run that writes or tests marts has to know of archived files: their rows are not gone (is_archived)."""
+    if side is not Side.LAKE or arguments[0] not in _ON_ROWS:
+        return {}
+    from penstock.lake.archive import archived_days
+
+    return {"PENSTOCK_ARCHIVED_DAYS": json.dumps(archived_days(connections))}
 
 
 def postgres_variables(database_url: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from penstock.settings import PROJECT_ROOT
 
 SOURCE = PROJECT_ROOT / "macros" / "incremental" / "only_changes.sql"
+ARCHIVED = PROJECT_ROOT / "macros" / "incremental" / "is_archived.sql"
 
 
 class _CompilerError(Exception):
@@ -24,9 +26,20 @@ class _Exceptions:
         raise _CompilerError(message)
 
 
-def only_changes(**arguments: Any) -> str:
-    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(
-        Path(SOURCE).read_text(), globals={"this": "built_table", "exceptions": _Exceptions()}
+def only_changes(archived_days: dict[str, list[list[str]]] | None = None, **arguments: Any) -> str:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    days = {} if archived_days is None else {"PENSTOCK_ARCHIVED_DAYS": json.dumps(archived_days)}
+    archived = environment.from_string(
+        ARCHIVED.read_text(),
+        globals={"env_var": lambda name, default: days.get(name, default), "fromjson": json.loads},
+    )
+    template = environment.from_string(
+        Path(SOURCE).read_text(),
+        globals={
+            "this": "built_table",
+            "exceptions": _Exceptions(),
+            "is_archived": archived.module.is_archived,
+        },
     )
     return str(template.module.only_changes(**arguments))
 
@@ -45,6 +58,14 @@ def only_changes(**arguments: Any) -> str:
         (
             {"key": ["k"], "values": ["v", "k"], "tombstone": "v"},
             "only_changes: 'k' is in key and in values; the key is what cannot change.",
+        ),
+        (
+            {"key": ["k"], "values": ["v"], "tombstone": "v", "landed": "s.t"},
+            "only_changes: landed needs day, a column of the key, and day needs landed.",
+        ),
+        (
+            {"key": ["k"], "values": ["v"], "tombstone": "v", "landed": "s.t", "day": "v"},
+            "only_changes: landed needs day, a column of the key, and day needs landed.",
         ),
     ],
 )
@@ -87,3 +108,73 @@ def test_only_changes_applied_by_its_own_conditions_makes_the_tables_equal() -> 
         connection.sql("from incoming_rows order by all").fetchall()
     )
     assert connection.sql(changes).fetchall() == []
+
+
+def test_only_changes_rows_of_archived_days_are_not_gone() -> None:
+    """Where nothing is staged of an archived day the row stays; what is staged of it is in force; other days lose theirs."""
+    connection = duckdb.connect()
+    connection.execute(
+        """
+        create table incoming_rows as from (values
+            (1, timestamp '2023-01-02 10:00:00', 5.0), (2, timestamp '2025-01-01 00:00:00', 1.0)) t(k, sold_at, v);
+        create table built_table as from (values
+            (1, timestamp '2023-01-02 10:00:00', 4.0), (1, timestamp '2023-01-01 00:00:00', 1.0),
+            (1, timestamp '2023-01-31 23:59:59', 1.0), (1, timestamp '2023-02-01 00:00:00', 1.0),
+            (1, timestamp '2024-06-15 12:00:00', 1.0)) t(k, sold_at, v);
+        """
+    )
+    given: dict[str, Any] = {
+        "rows": "incoming_rows", "key": ["k", "sold_at"], "values": ["v"], "tombstone": "v",
+        "landed": "sales.sales", "day": "sold_at",
+    }  # fmt: skip
+
+    def gone(days: dict[str, list[list[str]]]) -> list[str]:
+        changes = only_changes(days, **given)
+        found = connection.sql(
+            f"select cast(sold_at as date) from ({changes}) where v is null order by 1"
+        ).fetchall()
+        kept = connection.sql(f"select k, v from ({changes}) where v is not null order by 1").fetchall()
+        assert kept == [(1, 5.0), (2, 1.0)]
+        return [str(row[0]) for row in found]
+
+    everything = ["2023-01-01", "2023-01-31", "2023-02-01", "2024-06-15"]
+    assert gone({}) == everything
+    assert gone({"forecast.forecast": [["2023-01-01", "2024-12-31"]]}) == everything
+    assert gone({"sales.sales": [["2023-01-01", "2023-01-31"]]}) == ["2023-02-01", "2024-06-15"]
+    assert gone({"sales.sales": [["2023-01-01", "2023-01-31"], ["2024-06-15", "2024-06-15"]]}) == [
+        "2023-02-01"
+    ]
+    assert gone({"sales.sales": [["0001-01-01", "9999-12-31"]]}) == []
+
+
+def test_only_changes_wide_values_are_compared_by_checksum_and_fetched_for_what_differs() -> None:
+    """The same rows as by plain comparison, an array changed alone, to null and from null among them."""
+    connection = duckdb.connect()
+    connection.execute("create macro checksum(x) as sum(hash(x))")
+    connection.execute(
+        """
+        create table incoming_rows as from (values
+            (1, 1.0, [1.0, 2.0]), (2, 1.0, [2.0, 1.0]), (3, 1.0, null), (4, 1.0, [1.0]), (5, 2.0, [5.0]), (6, 1.0, [6.0])
+        ) t(k, v, w);
+        create table built_table as from (values
+            (1, 1.0, [1.0, 2.0]), (2, 1.0, [1.0, 2.0]), (3, 1.0, [3.0]), (4, 1.0, null), (5, 1.0, [5.0]), (7, 1.0, [7.0])
+        ) t(k, v, w);
+        """
+    )
+    arguments: dict[str, Any] = {
+        "rows": "incoming_rows", "key": ["k"], "values": ["v", "w"], "tombstone": "v"
+    }  # fmt: skip
+
+    found = connection.sql(only_changes(**arguments, wide=["w"])).order("k").fetchall()
+
+    assert found == [
+        *((2, 1.0, [2.0, 1.0]), (3, 1.0, None), (4, 1.0, [1.0]), (5, 2.0, [5.0]), (6, 1.0, [6.0])),
+        (7, None, None),
+    ]
+    assert found == connection.sql(only_changes(**arguments)).order("k").fetchall()
+
+
+@pytest.mark.parametrize("wide", [["x"], ["v"]])
+def test_only_changes_wide_that_is_no_value_or_the_tombstone_is_refused(wide: list[str]) -> None:
+    with pytest.raises(_CompilerError, match="must be one of values"):
+        only_changes(rows="incoming_rows", key=["k"], values=["v", "w"], tombstone="v", wide=wide)

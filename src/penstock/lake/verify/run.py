@@ -173,7 +173,8 @@ class _Work:
             live = files.readable(mart.name, lake, self.notes)
             marts.footers(mart, self.objects, live, self.notes)
         else:
-            for check in ("partition spec", "properties", "snapshots", "data files"):
+            left = ("partition spec", "properties", "data files", *(() if iceberg else ("snapshots",)))
+            for check in left:
                 self.notes.skip(check, mart.name, "there is no Iceberg metadata to read")
         self._rows(mart, lake, location, status)
 

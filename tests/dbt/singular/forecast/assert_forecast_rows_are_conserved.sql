@@ -1,11 +1,13 @@
 -- Every natural key that landed is in the mart, and nothing else: counted a month, straight from
 -- the landed files, so that a fault of the staging view cannot hide itself.
+-- Days of which a file is archived are left out: Athena does not read it.
 with landed as (
     select distinct
         restaurant_id,
         inventory_item_id,
         business_date
     from {{ source('forecast', 'forecast') }}
+    where not {{ is_archived('forecast.forecast', 'business_date') }}
 ),
 
 landed_months as (
@@ -23,6 +25,7 @@ mart_months as (
         date_trunc('month', business_date) as business_month,
         count(*) as row_count
     from forecast
+    where not {{ is_archived('forecast.forecast', 'business_date') }}
     group by date_trunc('month', business_date)
 )
 

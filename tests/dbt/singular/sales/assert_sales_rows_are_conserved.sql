@@ -1,5 +1,6 @@
 -- Every natural key that landed is in the history, and nothing else: counted a month, straight from
--- the landed files, so that a fault of the staging view cannot hide itself. Days of which a file is archived are left out.
+-- the landed files, so that a fault of the staging view cannot hide itself.
+-- Days of which a file is archived are left out: Athena does not read it.
 with landed as (
     select distinct
         tenant_id,
