@@ -255,6 +255,8 @@ def freshness(connections: Connections) -> None:
         rows,
         right=[3],
     )
+    if report.absent:
+        console.note(f"Not landed yet: {', '.join(report.absent)}.")
     if report.stale:
         names = ", ".join(found.source for found in report.stale)
         raise BuildError(f"Stale: {names}.", hint="Land the missing files: invoke seed --file …")

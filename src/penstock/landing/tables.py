@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from penstock.connections import Connections
-from penstock.errors import LandingError
+from penstock.errors import LakeError, LandingError
 from penstock.lake.athena import Athena
 from penstock.sources.declaration import Column, Table
 
@@ -45,7 +45,14 @@ def ensure(connections: Connections, table: Table, found_columns: Sequence[Colum
         return created
     added = _columns_to_add(found["Table"], table, database, location, due)
     if added:
-        athena.run(add_columns(table, database, added))
+        try:
+            athena.run(add_columns(table, database, added))
+        except LakeError:
+            # another seed may have been quicker; then nothing is missing any more
+            found = _read(glue.get_table, DatabaseName=database, Name=table.name)
+            if found is None or _columns_to_add(found["Table"], table, database, location, due):
+                raise
+            return created
         created += [f"column {column.name} of {database}.{table.name} ({column.type})" for column in added]
     return created
 

@@ -34,7 +34,10 @@ class SourceFreshness:
 
 @dataclass(frozen=True)
 class FreshnessReport:
+    """The landed sources; `absent` names those of which nothing has landed, and which have no age."""
+
     sources: tuple[SourceFreshness, ...]
+    absent: tuple[str, ...] = ()
 
     @property
     def stale(self) -> tuple[SourceFreshness, ...]:
@@ -68,7 +71,7 @@ def freshness(
     if broken:
         told = "\n".join(f"  {_name(result)}: {result.get('error') or result['status']}" for result in broken)
         raise BuildError(f"The age of a source is not known:\n{told}", hint="`invoke seed` lands files.")
-    return FreshnessReport(tuple(_freshness(result) for result in found))
+    return FreshnessReport(tuple(_freshness(result) for result in found), tuple(absent))
 
 
 def _name(result: dict[str, object]) -> str:

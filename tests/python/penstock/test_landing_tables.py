@@ -13,6 +13,7 @@ from penstock.connections import Connections
 from penstock.environments import environment
 from penstock.errors import LandingError
 from penstock.landing import tables
+from penstock.sources import Column, Table
 from penstock.sources import table as declared_table
 
 FORECAST = declared_table("forecast")
@@ -68,6 +69,7 @@ class FakeCatalog:
     table: dict[str, Any] | None = None
     workgroups_made: list[dict[str, Any]] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
+    meanwhile: dict[str, Any] | None = None
 
     def get_work_group(self, **_: Any) -> dict[str, Any]:
         if not self.workgroup:
@@ -92,6 +94,10 @@ class FakeCatalog:
         return {"QueryExecutionId": "q"}
 
     def get_query_execution(self, **_: Any) -> dict[str, Any]:
+        if self.meanwhile is not None:  # another seed was quicker
+            self.table, self.meanwhile = self.meanwhile, None
+            status = {"State": "FAILED", "StateChangeReason": "Duplicate column name: covers"}
+            return {"QueryExecution": {"Status": status, "StatementType": "DDL"}}
         return {"QueryExecution": {"Status": {"State": "SUCCEEDED"}, "StatementType": "DDL"}}
 
     def get_query_results(self, **_: Any) -> dict[str, Any]:
@@ -135,6 +141,74 @@ def test_ensure_everything_there_runs_no_statement() -> None:
 
     assert tables.ensure(connected(catalog), FORECAST) == []
     assert catalog.statements == []
+
+
+def test_ensure_new_columns_are_added_by_one_statement() -> None:
+    catalog = FakeCatalog(workgroup=True, database=True, table=AS_DECLARED)
+    columns = (Column("covers", "bigint", nullable=True), Column("price", "decimal(10,2)", nullable=True))
+
+    created = tables.ensure(connected(catalog), FORECAST, columns)
+
+    assert created == [
+        "column covers of forecast_data_local.forecast (bigint)",
+        "column price of forecast_data_local.forecast (decimal(10,2))",
+    ]
+    assert catalog.statements == [
+        "ALTER TABLE `forecast_data_local`.`forecast` ADD COLUMNS (\n  `covers` BIGINT,\n  `price` DECIMAL(10,2)\n)"
+    ]
+
+
+def test_ensure_column_that_another_seed_added_meanwhile_is_no_error() -> None:
+    wider = copy.deepcopy(AS_DECLARED)
+    wider["StorageDescriptor"]["Columns"].append({"Name": "covers", "Type": "bigint"})
+    catalog = FakeCatalog(workgroup=True, database=True, table=AS_DECLARED, meanwhile=wider)
+
+    assert tables.ensure(connected(catalog), FORECAST, (Column("covers", "bigint", nullable=True),)) == []
+
+
+def test_ensure_column_that_another_seed_added_with_another_type_is_refused() -> None:
+    wider = copy.deepcopy(AS_DECLARED)
+    wider["StorageDescriptor"]["Columns"].append({"Name": "covers", "Type": "string"})
+    catalog = FakeCatalog(workgroup=True, database=True, table=AS_DECLARED, meanwhile=wider)
+
+    with pytest.raises(LandingError, match=r"covers string instead of .*covers bigint"):
+        tables.ensure(connected(catalog), FORECAST, (Column("covers", "bigint", nullable=True),))
+
+
+def test_ensure_new_column_of_type_date_is_refused_with_the_way_round() -> None:
+    catalog = FakeCatalog(workgroup=True, database=True, table=AS_DECLARED)
+
+    with pytest.raises(LandingError) as raised:
+        tables.ensure(connected(catalog), FORECAST, (Column("due", "date", nullable=True),))
+
+    assert raised.value.message == (
+        "Athena adds no column of type date to a table that is there: due of forecast_data_local.forecast."
+    )
+    assert catalog.statements == []
+
+
+def test_create_table_parquet_with_partitions() -> None:
+    table = Table(
+        "telemetry",
+        "events",
+        (Column("id", "string"), Column("tags", "array<string>", nullable=True)),
+        key=("id",),
+        format="parquet",
+        partitions=(Column("year", "string"), Column("hour", "string")),
+    )
+
+    assert tables.create_table(table, "acme_local", "s3://lake/acme/events/") == (
+        "CREATE EXTERNAL TABLE IF NOT EXISTS `acme_local`.`events` (\n"
+        "  `id` STRING,\n"
+        "  `tags` ARRAY<STRING>\n"
+        ")\n"
+        "PARTITIONED BY (\n"
+        "  `year` STRING,\n"
+        "  `hour` STRING\n"
+        ")\n"
+        "STORED AS PARQUET\n"
+        "LOCATION 's3://lake/acme/events/'"
+    )
 
 
 def test_ensure_table_that_differs_is_refused_with_every_difference() -> None:
