@@ -4,7 +4,7 @@
 -- Read through source(), for ref() would name a table of the lake; the next line keeps the lineage.
 -- depends_on: {{ ref('product_embeddings') }}
 declare
-    -- Up to so many products of a tenant are all compared: exact, about 30 microseconds each. The index serves larger tenants.
+    -- Up to so many products of a tenant are all compared: exact, and no slower than the index (docs/vectors.md has figures).
     exact_products constant bigint := {{ var('similarity_exact_products') }};
     asked vector;
     candidates text[];
