@@ -36,11 +36,17 @@ def verify(connections: Connections, *, source: str, as_json: bool) -> None:
 def _show(report: Report) -> None:
     """Print a table a source, then the next steps, each once."""
     for source in dict.fromkeys(check.source for check in report.checks):
-        rows = [
-            (check.subject, check.check, _MARKS.get(check.state, check.state), check.found, check.expected)
-            for check in report.checks
-            if check.source == source
-        ]
+        rows: list[tuple[str, ...]] = []
+        before = ""
+        for check in report.checks:
+            if check.source == source:
+                subject = (
+                    "" if check.subject == before else check.subject
+                )  # a table's name once, above its checks
+                rows.append(
+                    (subject, check.check, _MARKS.get(check.state, check.state), check.found, check.expected)
+                )
+                before = check.subject
         console.show_table(f"Source {source}", ["table", "check", "state", "found", "expected"], rows)
     for check in report.checks:
         if check.todo and check.state != "ok":

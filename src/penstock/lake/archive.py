@@ -83,19 +83,19 @@ def archived_days(connections: Connections) -> dict[str, list[tuple[str, str]]]:
                 for file in landed(connections, table, only_archived=True)
             ]
             if ranges:
-                found[table.qualified] = _joined(ranges)
+                found[table.qualified] = joined(ranges)
     return found
 
 
-def _joined(ranges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def joined(ranges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return ranges of days without those that overlap."""
-    joined: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = []
     for first, last in sorted(ranges):
-        if joined and first <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
         else:
-            joined.append((first, last))
-    return joined
+            found.append((first, last))
+    return found
 
 
 def _listed(s3: Any, bucket: str, prefix: str) -> Iterable[dict[str, Any]]:

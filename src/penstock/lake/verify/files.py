@@ -16,6 +16,7 @@ from penstock.lake.lifecycle import ARCHIVED
 from penstock.lake.verify.report import Notes, listed
 from penstock.sync.lake import LakeTable, split
 from penstock.sync.manifests import LakeFile, ManifestFile
+from penstock.sync.report import counted
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def readable(name: str, lake: LakeTable, notes: Notes) -> list[LakeFile]:
         what = _fault(location, size, stored.get(location))
         faults += [what] if what else []
     faults = list(dict.fromkeys(faults))
-    told = f"{len(lake.snapshots):,} snapshots, {len(needed):,} files"
+    told = f"{counted(len(lake.snapshots), 'snapshot')}, {counted(len(needed), 'file')}"
     todo = (
         "Bring the file back (an older version of the object, by S3 versioning), roll back to a snapshot that is whole"
         f" (invoke lake.history {name.rpartition('.')[2]}), or build anew with --full-refresh"

@@ -10,6 +10,7 @@ from penstock.lake.archive import Landed
 from penstock.lake.verify.report import Notes, listed
 from penstock.landing import tables
 from penstock.sources import Table
+from penstock.sync.report import counted
 
 
 def database(glue: Any, name: str, notes: Notes, todo: str) -> bool:
@@ -56,12 +57,12 @@ def archived(name: str, files: Sequence[Landed], notes: Notes) -> None:
         todo = "Nothing is lost: Athena passes over them, marts keep their rows. docs/verify.md says how one is restored."
         notes.add("landed files", name, told, "readable, or in the archive", "archived", todo)
     elif files:
-        notes.add("landed files", name, f"{len(files):,} files", "readable, or in the archive")
+        notes.add("landed files", name, counted(len(files), "file"), "readable, or in the archive")
     else:
         notes.add("landed files", name, "none", "at least one", "warning", "invoke seed")
 
 
-def rows(name: str, files: Sequence[Landed], counted: int, notes: Notes, todo: str) -> None:
+def rows(name: str, files: Sequence[Landed], read: int, notes: Notes, todo: str) -> None:
     """Note whether Athena reads as many rows as were landed, by what each seed wrote beside its file."""
     unknown = [file.name for file in files if not file.archived and file.rows is None]
     if unknown:
@@ -72,4 +73,4 @@ def rows(name: str, files: Sequence[Landed], counted: int, notes: Notes, todo: s
         )
         return
     due = sum(file.rows or 0 for file in files if not file.archived)
-    notes.equal("landed rows", name, f"{counted:,}", f"{due:,}", todo)
+    notes.equal("landed rows", name, f"{read:,}", f"{due:,}", todo)

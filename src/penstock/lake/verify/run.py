@@ -26,6 +26,7 @@ from penstock.sources import Source, Table
 from penstock.sync.columns import quoted
 from penstock.sync.lake import LakeObjects, LakeTable, locate
 from penstock.sync.postgres import connect
+from penstock.sync.report import counted
 from penstock.sync.status import LIMITS, TableStatus, statuses
 from penstock.transform import dbt
 from penstock.transform.dbt import Side
@@ -148,8 +149,8 @@ class _Work:
         )
         with self.notes.failing("landed rows", name, "can be counted", todo):
             relation = f"{quoted(database)}.{quoted(table.name)}"
-            counted, self.keys[table.name] = rows.landed_counts(self.counter.ask, relation, grain)
-            landed.rows(name, self.files[table.name], counted, self.notes, todo)
+            read, self.keys[table.name] = rows.landed_counts(self.counter.ask, relation, grain)
+            landed.rows(name, self.files[table.name], read, self.notes, todo)
 
     # the marts
 
@@ -244,7 +245,7 @@ class _Work:
     def _standing(self, status: TableStatus) -> None:
         told = status.standing + (f": {status.problem}" if status.problem else "")
         if status.snapshots_behind:
-            told += f" by {status.snapshots_behind:,} snapshots"
+            told += f" by {counted(status.snapshots_behind, 'snapshot')}"
         if status.standing == "current":
             told += f", snapshot {status.committed_snapshot}"
         elif status.standing == "behind":

@@ -363,7 +363,7 @@ def test_verify_stale_postgres(lake: Any) -> None:
         report = verified(lake)
     assert failed(report) == {"synced"}
     check = only(report, "synced")
-    assert check.found.startswith("behind by 1 snapshots: snapshot ")
+    assert check.found.startswith("behind by 1 snapshot: snapshot ")
     assert check.todo == "invoke sync --select fct_forecast"
     assert only(report, "synced rows").state == "skipped"
 
