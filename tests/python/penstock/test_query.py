@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from penstock.lake.query import (
     query,
     unpruned_twin,
 )
+from penstock.transform import dbt
 
 DAYS = Path("analyses/forecast/days.sql")
 PRUNING = Path("analyses/sales/pruning.sql")
@@ -352,3 +355,29 @@ def test_query_tells_what_the_unpruned_twin_scanned(
     assert answer.unpruned is not None
     assert (answer.result.bytes_scanned, answer.unpruned.bytes_scanned) == (10_000_000, 100_000_000)
     assert query(connections, "sales/shared", root=project).unpruned is None
+
+
+def test_render_waits_for_another_query_that_is_being_rendered(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both write to one folder: the second begins when the first has read what dbt wrote for it."""
+    order: list[str] = []
+
+    def run(_: Any, __: Any, arguments: list[str], *, target: Path, **_named: Any) -> None:
+        order.append("second")
+        compiled = target / "compiled" / "penstock" / DAYS
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        compiled.write_text("select 'rendered'\n")
+        assert arguments[-2:] == ["--vars", '{"top": "3"}']
+
+    monkeypatch.setattr(dbt, "run", run)
+    folder = project / "target" / "query"
+    folder.mkdir(parents=True)
+    connections: Any = Named()
+    with ThreadPoolExecutor(1) as pool, (folder / "render.lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        second = pool.submit(asking.render, connections, [DAYS], parameters={"top": "3"}, root=project)
+        order.append("first")
+        fcntl.flock(first, fcntl.LOCK_UN)
+        assert second.result() == {DAYS: "select 'rendered'"}
+    assert order == ["first", "second"]
