@@ -111,9 +111,8 @@ def json_rows(
     from penstock.landing.lines import LineReader
 
     reader = LineReader(path.name, table, faults)
-    schema = _json_schema(table)
     for block in blocks(path, on_bytes=on_bytes, block_bytes=block_bytes):
-        found = _parsed(block, schema, schema_of(table))
+        found = parsed(block, table)
         if found is None:
             found = reader.rows(block)
         if found.batch.num_rows:
@@ -130,10 +129,12 @@ def _json_schema(table: Table) -> pa.Schema:
     )
 
 
-def _parsed(block: Block, schema: pa.Schema, due: pa.Schema) -> Rows | None:
+def parsed(block: Block, table: Table) -> Rows | None:
     """Return a block's rows by Arrow's parser, None where that is not sure to read them line by line."""
     import pyarrow as pa
     import pyarrow.json as pa_json
+
+    schema, due = _json_schema(table), schema_of(table)
 
     if b"\n\n" in block.data or b"\\u0000" in block.data or block.data[:1] in (b"\n", b"\xef"):
         return None

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
 import lzma
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.errors import BadInputError, LandingError
 from penstock.landing import typed
 from penstock.landing.check import check
 from penstock.landing.checked import Checked
+from penstock.landing.columns import ColumnCheck, Teller
+from penstock.landing.faults import Faults
+from penstock.landing.lines import LineReader
+from penstock.landing.reading import Block
+from penstock.landing.rows import parsed
 from penstock.landing.seed import check_all, new_columns
 from penstock.sources import Column, Derived, Table
 from penstock.sources import table as declared_table
@@ -624,3 +635,140 @@ def test_check_more_rows_in_one_row_group_take_no_more_memory(tmp_path: Path) ->
     rows, first, second = map(int, probe.stdout.split())
     assert rows == 10_000
     assert second - first < 40 * 1024**2
+
+
+# both ways of reading JSON lines say the same
+
+EVERY_TYPE = Table(
+    "s",
+    "t",
+    (
+        Column("i", "int", nullable=True),
+        Column("b", "bigint", nullable=True),
+        Column("d", "double", nullable=True),
+        Column("p", "decimal(6,2)", nullable=True),
+        Column("o", "boolean", nullable=True),
+        Column("y", "date", nullable=True),
+        Column("m", "timestamp", nullable=True),
+        Column("s", "string"),
+        Column("a", "array<double>", nullable=True),
+    ),
+    key=("s",),
+    format="parquet",
+)
+ODD = st.sampled_from(
+    [
+        *(
+            "0",
+            "-1",
+            "2147483648",
+            "9223372036854775808",
+            "1.0",
+            "1e2",
+            "1E400",
+            "-0.0",
+            "00",
+            "1.005",
+            "12345.67",
+            "NaN",
+        ),
+        *(
+            "true",
+            "false",
+            "null",
+            "[]",
+            "[1, 2.5]",
+            "[null]",
+            "[NaN]",
+            '["1"]',
+            "{}",
+            "[[1]]",
+            "1e-400",
+            "-Infinity",
+        ),
+        *(
+            '"1"',
+            '"1.5"',
+            '"true"',
+            '"2026-02-30"',
+            '"2026-01-31"',
+            '"2026-01-31 10:11:12"',
+            '"2026-01-31T10:11:12.5"',
+        ),
+        *(
+            '"2026-01-31T10:11:12Z"',
+            '"2026-01-31T10:11:12+05:30"',
+            '"2026-01-31T10:11:12.0001"',
+            '"2026-01-31T25:00:00"',
+        ),
+        *(
+            '"2026-W01-1"',
+            '"20260131"',
+            '"2026-01-31 10:11"',
+            '"x"',
+            '""',
+            r'"\u0000"',
+            r'"\ud83d\ude00"',
+            '"ä"',
+        ),
+    ]
+)
+
+
+@given(rows=st.lists(st.dictionaries(st.sampled_from("ibdpoymsa"), ODD), min_size=1, max_size=3))
+def test_json_read_fast_is_what_is_read_exactly(rows: list[dict[str, str]]) -> None:
+    """Whatever Arrow's parser takes, the exact reading takes alike; or it is a fault that the columns' check tells of."""
+    lines = ["{" + ", ".join(f'"{name}": {value}' for name, value in row.items()) + "}" for row in rows]
+    block = Block(1, "".join(f"{line}\n" for line in lines).encode())
+    fast = parsed(block, EVERY_TYPE)
+    if fast is None:
+        return
+
+    faults, told = Faults(), Faults()
+    slow = LineReader("f", EVERY_TYPE, faults).rows(block)
+    bad = ColumnCheck(EVERY_TYPE).bad_rows(fast.batch, fast.places, Teller("f", "line", told))
+    good = fast.batch.filter(pa.array(~bad))
+
+    assert {fault.line for fault in faults.first} <= {fault.line for fault in told.first}
+    kept = [place in set(fast.places[~bad].tolist()) for place in slow.places.tolist()]
+    assert slow.batch.filter(pa.array(kept, pa.bool_())).equals(good)
+
+
+# what lies on disk meanwhile
+
+
+def test_check_leaves_nothing_in_the_temporary_folder_even_while_it_holds_what_lands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    found = check(as_parquet(tmp_path, [sale()]), SALES)
+
+    assert found.spool is not None
+    assert found.spool.size > 0
+    assert list(folder.iterdir()) == []
+
+
+def test_check_disk_that_is_full_is_told_and_not_traced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = as_parquet(tmp_path, [sale()])
+    calls = SimpleNamespace(write=full, unlink=os.unlink, close=os.close, pread=os.pread)
+    monkeypatch.setattr("penstock.landing.spool.os", calls)  # of that module alone
+
+    with pytest.raises(LandingError, match=r"does not fit the temporary folder .*: No space left on device"):
+        check(path, SALES)
+
+
+def test_check_file_that_changes_afterwards_lands_as_it_was_checked(tmp_path: Path) -> None:
+    path = as_parquet(tmp_path, [sale(1)])
+    found = check(path, SALES)
+
+    as_parquet(tmp_path, [sale(2), sale(3)])
+
+    assert landing(found)["product_id"].to_pylist() == ["prod_0001"]
