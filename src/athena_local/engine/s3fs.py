@@ -195,12 +195,16 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no
 
 
 class _Handle(io.RawIOBase):
-    """A file DuckDB seeks and reads in; several are open on one object at once."""
+    """A file DuckDB seeks and reads in, from several threads at once.
+
+    DuckDB means one positional read, but makes two calls of it, seek and read; between them another thread may come. So
+    each thread has a position of its own: with a common one it would be handed the other's bytes.
+    """
 
     def __init__(self, system: S3FileSystem, item: S3Object) -> None:
         self._system = system
         self._item = item
-        self._position = 0
+        self._place = threading.local()
         self.size = item.size
 
     def readable(self) -> bool:
@@ -210,19 +214,20 @@ class _Handle(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._item.size}[whence]
-        self._position = base + offset
-        return self._position
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._item.size}[whence]
+        self._place.at = base + offset
+        return base + offset
 
     def tell(self) -> int:
-        return self._position
+        return getattr(self._place, "at", 0)
 
     def read(self, size: int = -1) -> bytes:
+        start = self.tell()
         if size is None or size < 0:
-            size = self._item.size - self._position
+            size = self._item.size - start
         with self._system.recording():
-            chunk = self._system.read_bytes(self._item.path, self._position, size)
-        self._position += len(chunk)
+            chunk = self._system.read_bytes(self._item.path, start, size)
+        self._place.at = start + len(chunk)
         return chunk
 
     def readinto(self, buffer: Any) -> int:
