@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -178,3 +179,27 @@ def test_only_changes_wide_values_are_compared_by_checksum_and_fetched_for_what_
 def test_only_changes_wide_that_is_no_value_or_the_tombstone_is_refused(wide: list[str]) -> None:
     with pytest.raises(_CompilerError, match="must be one of values"):
         only_changes(rows="incoming_rows", key=["k"], values=["v", "w"], tombstone="v", wide=wide)
+
+
+def test_is_archived_is_false_in_a_unit_test_and_where_nothing_is_archived() -> None:
+    """A unit test gives its own rows; what lies in the archive of the lake it runs on is nothing to it."""
+
+    def rendered(resource_type: str, days: dict[str, list[list[str]]]) -> str:
+        given = {"PENSTOCK_ARCHIVED_DAYS": json.dumps(days)}
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(
+            ARCHIVED.read_text(),
+            globals={
+                "env_var": given.get,
+                "fromjson": json.loads,
+                "model": SimpleNamespace(resource_type=resource_type),
+            },
+        )
+        return " ".join(str(template.module.is_archived("sales.sales", "sold_at")).split())
+
+    archived = {"sales.sales": [["2023-01-01", "2023-01-31"], ["2023-03-01", "2023-03-31"]]}
+    assert rendered("unit_test", archived) == "false"
+    assert rendered("model", {}) == "false"
+    assert rendered("model", archived) == (
+        "( cast(sold_at as date) between date '2023-01-01' and date '2023-01-31'"
+        " or cast(sold_at as date) between date '2023-03-01' and date '2023-03-31' )"
+    )
