@@ -34,8 +34,8 @@ def test_stop_ends_the_work(
 ) -> None:
     objects.write(f"{lake}slow/f.csv", b"1\n" * 4_000_000)
     server = new_server("--max-running-queries", "2", "--memory", "256m", endpoint=s3_proxy.endpoint)
-    # none of the statements below would end by itself
-    s3_proxy.spoil(lambda request: request.is_read and "/slow/" in request.key, pause_seconds=60)
+    # none of the statements below would end by itself; the scan has 122 such pauses before it
+    s3_proxy.spoil(lambda request: request.is_read and "/slow/" in request.key, pause_seconds=20)
     athena = server.client()
     until(lambda: state(athena, start(athena, lake, "select 1")) is not None)
     made = start(athena, lake, f"create external table default.slow (n bigint) location '{lake}slow/'")
@@ -59,7 +59,7 @@ def test_stop_ends_the_work(
         status = state(athena, query_id)
         assert status["State"] == "RUNNING", (what, status)
         athena.stop_query_execution(QueryExecutionId=query_id)
-        until(lambda query_id=query_id: state(athena, query_id)["State"] != "RUNNING", 60)
+        until(lambda query_id=query_id: state(athena, query_id)["State"] != "RUNNING", 240)
         status = state(athena, query_id)
         assert (status["State"], status["StateChangeReason"]) == ("CANCELLED", "Query cancelled by user"), (
             what
