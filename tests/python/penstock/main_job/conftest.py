@@ -30,7 +30,7 @@ from penstock.transform import dbt
 from penstock.transform.dbt import Side
 
 PROJECT_PARTS = (
-    *("dbt_project.yml", "selectors.yml", "profiles", "sources"),
+    *("dbt_project.yml", "selectors.yml", "profiles", "sources", "prices.yml"),
     *("models", "functions", "macros", "analyses", "seeds", "snapshots", "tests"),
 )
 SELECTION = "+fct_forecast"

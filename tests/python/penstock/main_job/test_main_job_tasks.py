@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from penstock.commands.demo import SALES
 from penstock.local import state
 from penstock.local.postgres import binaries
 from penstock.settings import PROJECT_ROOT
+from penstock.synthetic import sales
 
 pytestmark = pytest.mark.stack
 
@@ -100,9 +102,13 @@ def first_demo(user: User) -> Told:
 
 
 def test_demo_ends_with_steps_and_the_result_in_postgres(user: User, first_demo: Told) -> None:
-    for step in (f"seed {ROWS:,}", "build", f"sync {ROWS:,}", "serve", "total"):
+    sold = sales.table(SALES).select(["tenant_id", "product_id"]).to_pylist()
+    products = {(row["tenant_id"], row["product_id"]) for row in sold}
+    synced = ROWS + len(sold) + len(products)
+    for step in (f"seed {ROWS + SALES:,}", "build", f"sync {synced:,}", "serve", "total"):
         assert step in first_demo.out
     assert "Forecast by state, read from Postgres" in first_demo.out
+    assert "Sales by category, read from Postgres" in first_demo.out
     assert "Nothing to do" not in first_demo.err
     assert "Next: uv run invoke docs --serve" in first_demo.err
 
@@ -111,7 +117,8 @@ def test_demo_again_finds_nothing_to_do(user: User, first_demo: Told) -> None:
     second = user.does("demo", "--rows", str(ROWS))
     assert "Nothing to do: what was generated is landed, modelled and synced already." in second.err
     assert "unchanged, not sent" in second.out
-    assert "public.forecast_data: the lake table is as it was" in second.err
+    for table in ("forecast_data", "sales_history", "product_embeddings"):
+        assert f"public.{table}: the lake table is as it was" in second.err
     assert "Nothing new in the lake: Postgres is as it was." in second.err
     result = "Forecast by state"
     assert second.out.partition(result)[2] == first_demo.out.partition(result)[2] != ""
@@ -127,6 +134,19 @@ def test_query_answers_sql_and_analyses(user: User, first_demo: Told) -> None:
     told = user.does("query", "forecast/landed_files")
     assert "overruled_row_count" in told.out
     assert f"{ROWS} 0" in told.out
+    told = user.does("query", "largest_days_by_state", "--limit", "2", "--csv")
+    assert told.out.startswith("state,place,business_date,total_y_50,mean_day_y_50 ")
+
+
+def test_query_library_and_cost_tell_what_the_lake_was_asked(user: User, first_demo: Told) -> None:
+    told = user.does("query.library", "forecast")
+    for name in ("landed_files", "largest_days_by_state", "widest_intervals_by_item", "total"):
+        assert name in told.out
+    assert "$0.0000" in told.out
+    told = user.does("cost")
+    for shown in ("model fct_forecast", "dbt tests", "queries", "penstock-lake-local/forecast_data STANDARD"):
+        assert shown in told.out
+    assert "forecast/landed_files" in user.does("query.list").out
 
 
 def test_seed_build_sync_of_ones_own_file(user: User, first_demo: Told) -> None:
@@ -218,6 +238,13 @@ def test_env_prints_exports_alone(user: User) -> None:
             "is no analysis of this project",
             "forecast/landed_files",
         ),
+        (
+            ["query", "forecast/landed_file"],
+            "is no analysis of this project",
+            "Did you mean forecast/landed_files?",
+        ),
+        (["query.library", "forcast"], "There is no query library 'forcast'.", "Did you mean forecast?"),
+        (["cost", "--estimate", "--gb", "ten"], "--gb ten is no number", "--gb 100"),
         (["query", "selec 1"], "line 1:1: mismatched input 'selec'", "Athena SQL"),
         (["query", "select * from nowhere"], "TABLE_NOT_FOUND: line 1:15:", "invoke seed"),
         (["sync", "--select", "nowhere"], "No model named 'nowhere' declares a sync", "fct_forecast"),
