@@ -400,7 +400,7 @@ def _catalog_objects(connections: Connections) -> Iterator[str]:
 
 
 def _databases(connections: Connections, glue: Any) -> Iterator[str]:
-    """Yield the environment's databases: those of its marts (with dbt's suffixes) and of what its sources land."""
+    """Yield the target's databases: its marts, its previews', whose files lie in the same bucket, and what landed."""
     from penstock import sources
 
     environment = connections.environment
@@ -409,9 +409,5 @@ def _databases(connections: Connections, glue: Any) -> Iterator[str]:
     for page in glue.get_paginator("get_databases").paginate():
         for database in page["DatabaseList"]:
             name = database["Name"]
-            if (
-                name in landed
-                or name == marts
-                or (name.startswith(f"{marts}_") and not name.startswith(f"{marts}_pr_"))
-            ):
+            if name in landed or name == marts or name.startswith(f"{marts}_"):
                 yield name

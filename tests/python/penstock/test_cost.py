@@ -194,7 +194,7 @@ class FakeS3:
 
 
 class FakeGlue:
-    """One database of ours with two tables, one with an older version, one with two partitions; and a stranger's."""
+    """Marts, a preview's and a stranger's, each with two tables: one with an older version, one with two partitions."""
 
     def get_paginator(self, name: str) -> Any:
         if name == "get_databases":
@@ -289,8 +289,8 @@ def test_actual_objects_are_priced_by_place_class_and_version(described: Connect
 def test_actual_catalog_counts_databases_tables_versions_and_partitions(
     described: Connections, own: Prices
 ) -> None:
-    """Ours: the database, two tables, an older version of one, the version 1 that the other once had, two partitions."""
-    assert actual(described, own, now=NOW).catalog_objects == 1 + 2 + 1 + 1 + 2
+    """A database, two tables, an older version of one, the version 1 that the other once had, two partitions; twice."""
+    assert actual(described, own, now=NOW).catalog_objects == 2 * (1 + 2 + 1 + 1 + 2)
 
 
 @pytest.mark.parametrize("days", [0, -1, 46, float("nan")])
@@ -385,7 +385,7 @@ def test_command_shows_what_is_there(described: Connections, capsys: pytest.Capt
     command.cost(described, gb="", queries="", days="45", as_json=False)
     told = " ".join(capsys.readouterr().out.split())
     assert "penstock-lake-local/marts/analytics_local STANDARD replaced versions 1 1.1 GB" in told
-    assert "catalog 7 objects $0.0000" in told
+    assert "catalog 14 objects $0.0000" in told
 
 
 @pytest.mark.parametrize(
