@@ -176,6 +176,7 @@ class _Move:
         def source() -> Version:
             version = read_version(self.connections, migration.name)
             if version.uuid != migration.old_uuid:
+                self._own()  # another run may have taken over, and moved it
                 raise _made_anew(migration)
             return version
 
