@@ -50,7 +50,9 @@ class SideReport:
 
     @property
     def models(self) -> tuple[NodeReport, ...]:
-        return tuple(node for node in self.nodes if node.resource_type in ("model", "seed", "snapshot"))
+        return tuple(
+            node for node in self.nodes if node.resource_type in ("model", "seed", "snapshot", "function")
+        )
 
     @property
     def tests(self) -> tuple[NodeReport, ...]:

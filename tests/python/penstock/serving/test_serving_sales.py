@@ -116,9 +116,11 @@ def serving(stack_without_athena: Connections, tmp_path_factory: pytest.TempPath
     name = f"serving_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(stack_without_athena.database_url, autocommit=True) as admin:
         admin.execute(f"create database {name}".encode())
+        made_here = []
         for login, tenant in ((f"{name}_small", SMALL), (f"{name}_large", LARGE)):
             if admin.execute("select 1 from pg_roles where rolname = %s", [tenant]).fetchone() is None:
                 admin.execute(f"create role {tenant} in role {TENANTS}".encode())
+                made_here.append(tenant)
             admin.execute(f"create role {login} login password '{PASSWORD}' in role {tenant}".encode())
     connections = replace(
         stack_without_athena, database_url=make_conninfo(stack_without_athena.database_url, dbname=name)
@@ -129,8 +131,8 @@ def serving(stack_without_athena: Connections, tmp_path_factory: pytest.TempPath
     yield made
     with psycopg.connect(stack_without_athena.database_url, autocommit=True) as admin:
         admin.execute(f"drop database {name} with (force)".encode())
-        for login in (f"{name}_small", f"{name}_large"):
-            admin.execute(f"drop role {login}".encode())
+        for role in (f"{name}_small", f"{name}_large", *made_here):
+            admin.execute(f"drop role {role}".encode())
 
 
 def _fill(made: Serving) -> None:
