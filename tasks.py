@@ -158,7 +158,9 @@ def seed(
     Without --file and --rows: the default generated forecast of 1,251,250 rows, or what lies in output/<source>/.
     """
     from penstock.commands import data
+    from penstock.imports import leave_out
 
+    leave_out("pandas")
     data.seed(_settings(target), files=file or [], rows=_number("--rows", rows), source=source, remove=remove)
 
 
