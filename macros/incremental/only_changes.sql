@@ -32,8 +32,10 @@
         {%- for column in values %}
         incoming.{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ '(' if wide else rows ~ ' as incoming' }}
+    {# The narrow side stands to the right: engines hold a join's right side in memory. #}
+    from {{ rows }} as incoming
     {%- if wide %}
+    right join (
         select
             {%- for column in key %}
             coalesce(incoming.{{ column }}, built.{{ column }}) as {{ column }}{{ ',' if not loop.last }}
@@ -63,10 +65,9 @@
         )
     {%- if wide %}
     ) as differing
-    left join {{ rows }} as incoming
         on
             {%- for column in key %}
-            {{ 'and ' if not loop.first }}differing.{{ column }} = incoming.{{ column }}
+            {{ 'and ' if not loop.first }}incoming.{{ column }} = differing.{{ column }}
             {%- endfor %}
     {%- endif %}
 {%- endmacro %}

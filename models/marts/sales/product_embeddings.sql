@@ -29,11 +29,16 @@ products as (
         sales.image_s3_key,
         sales.embedding
     from sales
-    inner join latest
-        on
-            sales.tenant_id = latest.tenant_id
-            and sales.product_id = latest.product_id
-            and sales.sold_date = latest.sold_date
+    -- A semi-join: the engine holds the keys in memory and not the embeddings, whatever it takes
+    -- for the smaller side.
+    where
+        (sales.tenant_id, sales.product_id, sales.sold_date) in (
+            select
+                latest.tenant_id,
+                latest.product_id,
+                latest.sold_date
+            from latest
+        )
 ),
 
 final as (
