@@ -14,11 +14,10 @@ from penstock.lake.cost import (
     NOT_COUNTED,
     Actual,
     Estimate,
-    Prices,
     actual,
     estimate,
-    prices,
 )
+from penstock.lake.prices import Prices, prices
 
 
 def cost(connections: Connections | None, *, gb: str, queries: str, days: str, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from penstock import console
 from penstock.connections import Connections
 from penstock.errors import LakeError
 from penstock.lake.athena import QueryResult
-from penstock.lake.cost import prices, scan_dollars
+from penstock.lake.prices import prices, scan_dollars
 from penstock.settings import PROJECT_ROOT
 
 TABLE_ROWS = 1000  # more of them nobody reads in a terminal; a program gets all

@@ -16,13 +16,11 @@ from penstock.environments import Environment
 from penstock.errors import SettingsError
 from penstock.lake.athena import Athena
 from penstock.lake.buckets import ensure_buckets
-from penstock.lake.cost import (
-    Place,
+from penstock.lake.cost import Place, actual, estimate
+from penstock.lake.prices import (
     Prices,
-    actual,
     billed_bytes,
     catalog_dollars,
-    estimate,
     prices,
     scan_dollars,
     storage_dollars,
