@@ -8,13 +8,15 @@ from pathlib import Path
 from penstock import console
 from penstock.errors import LandingError
 from penstock.settings import PROJECT_ROOT
+from penstock.sources import declared, refuse_shared
 from penstock.sources.declaration import NAME
 
 
 def new(name: str, *, file: str, key: str = "", force: bool = False, root: Path = PROJECT_ROOT) -> list[Path]:
     """Write a new source's files from a sample, say what to look over and what comes next; return what was written.
 
-    Raises: LandingError for a name or a sample that cannot be, and for files that are there, unless they may be replaced.
+    Raises: LandingError for a name or a sample that cannot be, a place that another source has, and for files that are
+    there, unless they may be replaced.
     """
     if not NAME.fullmatch(name) or name.startswith("_") or len(name) > 41:
         raise LandingError(
@@ -31,6 +33,7 @@ def new(name: str, *, file: str, key: str = "", force: bool = False, root: Path 
     path = Path(file)
     found = sample(path, name, tuple(part.strip() for part in key.split(",") if part.strip()))
     made = scaffold(path, found)
+    refuse_shared(declared(root / "sources") | {name: made.source})
     if (there := made.existing(root)) and not force and not _replaces(there):
         raise refuse_existing(there)
     made.write(root)

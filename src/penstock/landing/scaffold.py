@@ -14,7 +14,7 @@ from pathlib import Path
 from penstock.errors import LandingError
 from penstock.landing.faults import refusal
 from penstock.landing.sample import Sample
-from penstock.sources.declaration import Column, Table
+from penstock.sources.declaration import Column, Source, Table
 from penstock.sources.reading import read
 
 # What Athena's SELECT reserves: as a column's name it is quoted.
@@ -30,9 +30,10 @@ _RESERVED = frozenset(_RESERVED_WORDS.split())
 
 @dataclass(frozen=True)
 class Scaffold:
-    """Texts by their path below the project's root."""
+    """Texts by their path below the project's root, and the source that they declare."""
 
     files: dict[Path, str]
+    source: Source
 
     def existing(self, root: Path) -> list[Path]:
         """Return those of the files that are there already."""
@@ -53,8 +54,8 @@ def scaffold(path: Path, found: Sample) -> Scaffold:
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
         written = Path(folder) / f"{table.source}.yml"
         written.write_text(declaration, encoding="utf-8")
-        declared = read(written).table
-    checked = check(path, declared)
+        declared = read(written)
+    checked = check(path, declared.table)
     if checked.spool:
         checked.spool.drop()
     if checked.faults.count:
@@ -66,7 +67,8 @@ def scaffold(path: Path, found: Sample) -> Scaffold:
             staging / f"_{table.source}__sources.yml": _dbt_source(table),
             staging / f"_{table.source}__models.yml": _dbt_models(table),
             staging / f"{staging_model(table)}.sql": _staging(table),
-        }
+        },
+        declared,
     )
 
 

@@ -61,9 +61,17 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=8)
 def _read(files: tuple[tuple[Path, int, int], ...]) -> dict[str, Source]:
-    from penstock.sources.reading import overlap, read
+    from penstock.sources.reading import read
 
     sources = {path.stem: read(path) for path, _, _ in files}
+    refuse_shared(sources)
+    return sources
+
+
+def refuse_shared(sources: dict[str, Source]) -> None:
+    """Raise DeclarationError for two sources that share a table of a database, or a location."""
+    from penstock.sources.reading import overlap
+
     seen: list[tuple[Source, Table]] = []
     for source in sources.values():
         for landed in source.tables:
@@ -76,7 +84,6 @@ def _read(files: tuple[tuple[Path, int, int], ...]) -> dict[str, Source]:
                         hint="Give one of them another database or folder.",
                     )
             seen.append((source, landed))
-    return sources
 
 
-__all__ = ["Column", "Derived", "Source", "Table", "declared", "get", "table"]
+__all__ = ["Column", "Derived", "Source", "Table", "declared", "get", "refuse_shared", "table"]

@@ -209,6 +209,22 @@ def test_source_new_replaces_nothing_unless_forced(in_folder: Path) -> None:
     assert kept.read_text().startswith("-- One row per id")
 
 
+def test_source_new_where_another_source_lands_is_refused(in_folder: Path) -> None:
+    """All tasks read all declarations: a new one must not spoil them."""
+    Path("a.csv").write_text("id,name\n1,x\n")
+    Path("sources").mkdir()
+    shutil.copy(PROJECT_ROOT / "sources" / "forecast.yml", "sources")
+
+    with pytest.raises(LandingError) as raised:
+        source.new("forecast_data", file="a.csv", root=in_folder)
+
+    assert raised.value.message == (
+        "sources/forecast.yml and sources/forecast_data.yml share the location forecast_data/."
+    )
+    assert [path.name for path in Path("sources").iterdir()] == ["forecast.yml"]
+    assert not Path("models").exists()
+
+
 # from nothing to rows
 
 
