@@ -323,7 +323,7 @@ class Ways:
         return command(arguments, env=env, given=json.dumps(job), limit_seconds=limit_seconds)
 
     def _dlt_after(self) -> list[str]:
-        """Return what makes dlt's new table the spec's: the three columns that dlt has no word for, and the eight indexes."""
+        """Return what makes dlt's new table the spec's: three columns that dlt has no word for, and the eight indexes."""
         table = f"{DLT_TABLE}.{first_load.TABLE}"
         found = first_load.indexes(self.connections)
         return [
