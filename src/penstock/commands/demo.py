@@ -5,10 +5,12 @@ A second run finds nothing to do and says so. It works on the local target alone
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from penstock import console
 from penstock.commands import data
@@ -17,7 +19,12 @@ from penstock.connections import Connections, connect
 from penstock.settings import Settings
 from penstock.transform import build
 
+SALES = 2_000  # 16 MB of embeddings: enough to see something, and a few seconds
 SUMMARY_ROWS = 10
+SALES_SUMMARY = f"""
+    select category, count(*), round(avg(sold_price), 2), round(avg(sold_price) filter (where condition = 'new'), 2)
+    from public.sales_history group by category order by count(*) desc, category limit {SUMMARY_ROWS}
+"""
 SUMMARY = f"""
     select state, count(*), round(avg(y_50), 2), min(y_05), max(y_95)
     from public.forecast_data group by state order by count(*) desc, state limit {SUMMARY_ROWS}
@@ -56,11 +63,13 @@ def run(settings: Settings, *, rows: int) -> None:
     with steps.step("up") as step:
         connections = connect(settings, console.note)
         step.told = "S3, Athena, PostgreSQL on loopback"
-    with steps.step("seed") as step, data.generated(rows) as path:
-        seeded = data.land(connections, [path])
-        data.show_seeded(seeded)
-        step.rows = sum(file.rows for file in seeded.files if file.uploaded)
-        step.told = "CSV checked and landed" if seeded.changed else "the same file lies there"
+    with steps.step("seed") as step, data.generated(rows) as forecasts, _generated_sales() as sales:
+        landed = [data.land(connections, [forecasts]), data.land(connections, [sales], "sales")]
+        for seeded in landed:
+            data.show_seeded(seeded)
+        step.rows = sum(file.rows for seeded in landed for file in seeded.files if file.uploaded)
+        changed = any(seeded.changed for seeded in landed)
+        step.told = "CSV and Parquet checked and landed" if changed else "the same files lie there"
     with steps.step("build") as step:
         with data.dbt_bar() as on_line:
             lake = build.build_lake(connections, on_line=on_line)
@@ -80,6 +89,18 @@ def run(settings: Settings, *, rows: int) -> None:
     _close(connections, steps.done, nothing_new=not any(step.rows for step in steps.done))
 
 
+@contextmanager
+def _generated_sales() -> Iterator[Path]:
+    """Yield the path of a small generated sales history; gone afterwards."""
+    from penstock.synthetic import sales
+
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        path = Path(folder) / "sales_generated.parquet"
+        console.note(f"generating {SALES:,} sales …")
+        sales.write(path, SALES)
+        yield path
+
+
 def _close(connections: Connections, steps: list[Step], *, nothing_new: bool) -> None:
     rows: list[tuple[object, ...]] = [
         (
@@ -94,7 +115,8 @@ def _close(connections: Connections, steps: list[Step], *, nothing_new: bool) ->
     rows.append(("total", "", f"{sum(step.seconds for step in steps):.1f}", "", ""))
     console.show_table("The main job", ["step", "rows", "seconds", "scanned", ""], rows, right=[1, 2, 3])
     summary = [
-        (state, f"{count:,}", mean, low, high) for state, count, mean, low, high in _summary(connections)
+        (state, f"{count:,}", mean, low, high)
+        for state, count, mean, low, high in _asked(connections, SUMMARY)
     ]
     console.show_table(
         "Forecast by state, read from Postgres",
@@ -102,11 +124,19 @@ def _close(connections: Connections, steps: list[Step], *, nothing_new: bool) ->
         summary,
         right=range(1, 5),
     )
+    sold = [(name, f"{count:,}", mean, new) for name, count, mean, new in _asked(connections, SALES_SUMMARY)]
+    console.show_table(
+        "Sales by category, read from Postgres",
+        ["category", "sales", "mean price", "mean price, new"],
+        sold,
+        right=range(1, 4),
+    )
     if nothing_new:
         console.success("Nothing to do: what was generated is landed, modelled and synced already.")
     console.note(
         "Next: uv run invoke docs --serve            the models, their lineage and columns in a browser\n"
         "      uv run invoke query 'select state, record_count from forecast_summary_by_state'\n"
+        "      uv run invoke query sales/brand_performance\n"
         '      eval "$(uv run invoke env)" && psql "$DATABASE_URL"   (any Postgres client)\n'
         "      uv run invoke seed --file YOUR.csv    then build and sync\n"
         "      uv run invoke test                    every test that needs no outside service\n"
@@ -114,8 +144,8 @@ def _close(connections: Connections, steps: list[Step], *, nothing_new: bool) ->
     )
 
 
-def _summary(connections: Connections) -> list[tuple[object, ...]]:
+def _asked(connections: Connections, sql: str) -> list[tuple[object, ...]]:
     import psycopg
 
     with psycopg.connect(connections.postgres_url()) as connection:
-        return list(connection.execute(SUMMARY).fetchall())
+        return list(connection.execute(sql.encode()).fetchall())
