@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -20,7 +20,7 @@ from typing import Any
 
 from penstock.connections import Connections
 from penstock.errors import BuildError
-from penstock.lake.readiness import require_built
+from penstock.lake.readiness import absent_sources, require_built
 from penstock.settings import PROJECT_ROOT
 from penstock.transform import dbt
 from penstock.transform.build import SERVING_PATHS, is_serving, serving_obstacle
@@ -52,6 +52,7 @@ def generate(
     """Write target/docs and return what it shows; the serving side's columns only once its tables are synced."""
     require_built(connections)
     arguments = ["docs", "generate"]
+    _make_databases(connections)
     dbt.run(connections, Side.LAKE, [*arguments, "--exclude", *SERVING_PATHS], on_line=on_line, root=root)
     manifest = _read(dbt.target_path(Side.LAKE, root) / "manifest.json")
     catalogs = [_read(dbt.target_path(Side.LAKE, root) / "catalog.json")]
@@ -66,6 +67,15 @@ def generate(
     write_site(folder, manifest, catalog)
     shown = {*catalog["nodes"], *catalog["sources"]}
     return DocsReport(folder, len(shown), tuple(sorted(_relations(manifest) - shown)), skipped)
+
+
+def _make_databases(connections: Connections) -> None:
+    """Make the landed databases of sources that have not landed: dbt-athena's catalog looks into every database that the
+    project names, whatever is selected, and fails on one that Glue does not know."""
+    glue = connections.client("glue")
+    for source in absent_sources(connections):
+        with suppress(glue.exceptions.AlreadyExistsException):
+            glue.create_database(DatabaseInput={"Name": connections.environment.landed_database(source)})
 
 
 def merge_catalogs(catalogs: list[dict[str, Any]], manifest: dict[str, Any]) -> dict[str, Any]:
