@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ from hypothesis import HealthCheck, settings
 
 from penstock.connections import Connections
 from penstock.local.stack import LocalStack
+
+# A run begun in a shell's background is told to ignore Ctrl-C, and so would be every sync that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, so that a run says something about the change and not about its luck; new ones with
 # PENSTOCK_EXPLORE=1, which is how a failure not met before is looked for. Nor about how busy the machine is: no example

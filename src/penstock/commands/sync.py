@@ -114,9 +114,10 @@ def _declared(connections: Connections, select: str) -> list[Declaration]:
 def _built(connections: Connections, manifest: Path, chosen: list[Declaration]) -> list[Declaration]:
     """Return those that can be there: a model whose source has never landed was never built, and that is no failure."""
     from penstock.lake.readiness import unbuilt
+    from penstock.sync.glue import Glue
 
     models = [(found.model, found.lake_database, found.lake_table) for found in chosen]
-    waiting = unbuilt(connections, manifest, models)
+    waiting = unbuilt(connections, Glue(connections), manifest, models)
     for model, source in waiting.items():
         console.note(f"{model} is not synced: source {source} has not landed")
     return [found for found in chosen if found.model not in waiting]

@@ -49,23 +49,24 @@ def absent_sources(connections: Connections) -> list[str]:
 
 
 def unbuilt(
-    connections: Connections, manifest: Path, models: Iterable[tuple[str, str, str]]
+    connections: Connections, glue: Any, manifest: Path, models: Iterable[tuple[str, str, str]]
 ) -> dict[str, str]:
     """Return the models that are not there because a source of theirs has not landed, with that source.
 
-    models: name, database and table of each. A model that is not there although its sources have landed is not among them:
-    that is for who reads it to refuse. Costs a look-up a source while all have landed.
+    models: name, database and table of each; glue: what is asked of them, a look-up a table. A model that is not there
+    although its sources have landed is not among them: that is for who reads it to refuse.
     """
-    absent = absent_sources(connections)
-    if not absent:
+    missing = [
+        model
+        for model, database, table in models
+        if not _there(glue.get_table, DatabaseName=database, Name=table)
+    ]
+    if not missing:
         return {}
-    parents = json.loads(manifest.read_text(encoding="utf-8"))["parent_map"]
-    glue, found = connections.client("glue"), {}
-    for model, database, table in models:
-        wanting = [name for name in absent if name in _sources_of(model, parents)]
-        if wanting and not _there(glue.get_table, DatabaseName=database, Name=table):
-            found[model] = wanting[0]
-    return found
+    parents = json.loads(manifest.read_text(encoding="utf-8")).get("parent_map", {})
+    absent = absent_sources(connections)
+    wanting = {model: [name for name in absent if name in _sources_of(model, parents)] for model in missing}
+    return {model: names[0] for model, names in wanting.items() if names}
 
 
 def _sources_of(model: str, parents: dict[str, list[str]]) -> set[str]:
@@ -95,10 +96,13 @@ def require_built(connections: Connections) -> None:
 
 def _there(look_up: Any, **name: str) -> bool:
     """Return whether a look-up finds what it names; True when it cannot be told."""
-    from botocore.exceptions import ClientError
-
     try:
         look_up(**name)
-    except ClientError as error:
+    except Exception as error:
+        # not imported before: a sync with nothing to do has no time for it
+        from botocore.exceptions import ClientError
+
+        if not isinstance(error, ClientError):
+            raise
         return error.response.get("Error", {}).get("Code") not in _ABSENT
     return True

@@ -109,10 +109,12 @@ def test_unbuilt_names_only_what_its_own_absent_source_explains(
     assert "sales" in absent_sources(connections)
     assert "forecast" not in absent_sources(connections)
     models = [(name, "analytics_local", name) for name in ("fct_forecast", "sales_history", "old_sales")]
-    assert unbuilt(connections, manifest, models) == {"sales_history": "sales"}
+    assert unbuilt(connections, glue, manifest, models) == {"sales_history": "sales"}
 
 
-def test_unbuilt_with_everything_landed_reads_no_manifest(
+def test_unbuilt_with_every_mart_there_reads_no_manifest_and_asks_for_no_source(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert unbuilt(lake(monkeypatch), tmp_path / "none.json", [("m", "d", "t")]) == {}
+    monkeypatch.setattr(Connections, "client", lambda *_: pytest.fail("a source was asked for"))
+    connections = Connections(environment("local"), "us-east-2")
+    assert unbuilt(connections, Tables("d.t"), tmp_path / "none.json", [("m", "d", "t")]) == {}
