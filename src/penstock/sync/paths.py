@@ -77,6 +77,7 @@ class Paths:
         self._steps.reached("copied", "copy")
         self._steps.step("index")
         schema.index(self._connection, self._declaration)
+        apply.know_keys(self._connection, self._declaration)
         self._steps.reached("applied", "index")
         return self._loaded(plan, lake, copied)
 

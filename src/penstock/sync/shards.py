@@ -28,7 +28,7 @@ from uuid import uuid4
 from psycopg.types.json import Jsonb
 
 from penstock.errors import PlanError, SyncError
-from penstock.sync import schema
+from penstock.sync import apply, schema
 from penstock.sync.declaration import Declaration
 from penstock.sync.fingerprints import (
     Fingerprint,
@@ -284,6 +284,7 @@ class ShardSync(TableSync):
         self.steps.step("index")
         if ended.mode == "load":
             schema.index(connection, self.declaration)
+            apply.know_keys(connection, self.declaration)
         else:
             self.report.schema_changes += schema.build(connection, self.declaration, columns)
         self.steps.lap("index")
